@@ -1,0 +1,113 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RestoreMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESTORE_MODE_UNSPECIFIED: _ClassVar[RestoreMode]
+    RESTORE_MODE_AUTO: _ClassVar[RestoreMode]
+    RESTORE_MODE_EXACT: _ClassVar[RestoreMode]
+    RESTORE_MODE_REKEY: _ClassVar[RestoreMode]
+RESTORE_MODE_UNSPECIFIED: RestoreMode
+RESTORE_MODE_AUTO: RestoreMode
+RESTORE_MODE_EXACT: RestoreMode
+RESTORE_MODE_REKEY: RestoreMode
+
+class Backup(_message.Message):
+    __slots__ = ("name", "state", "state_reason", "kind", "storage_location", "size_bytes", "logical_bytes", "sha256", "format_version", "device_fingerprint", "connect_epoch", "schema_version", "engine_version", "create_time", "verify_time")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[Backup.State]
+        STATE_CREATING: _ClassVar[Backup.State]
+        STATE_ACTIVE: _ClassVar[Backup.State]
+        STATE_SUSPECT: _ClassVar[Backup.State]
+    STATE_UNSPECIFIED: Backup.State
+    STATE_CREATING: Backup.State
+    STATE_ACTIVE: Backup.State
+    STATE_SUSPECT: Backup.State
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Backup.Kind]
+        KIND_HOT: _ClassVar[Backup.Kind]
+        KIND_QUIESCED: _ClassVar[Backup.Kind]
+        KIND_PAIRED: _ClassVar[Backup.Kind]
+    KIND_UNSPECIFIED: Backup.Kind
+    KIND_HOT: Backup.Kind
+    KIND_QUIESCED: Backup.Kind
+    KIND_PAIRED: Backup.Kind
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_REASON_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOGICAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    CONNECT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    VERIFY_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: Backup.State
+    state_reason: str
+    kind: Backup.Kind
+    storage_location: str
+    size_bytes: int
+    logical_bytes: int
+    sha256: str
+    format_version: int
+    device_fingerprint: str
+    connect_epoch: int
+    schema_version: str
+    engine_version: str
+    create_time: _timestamp_pb2.Timestamp
+    verify_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Backup.State, str]] = ..., state_reason: _Optional[str] = ..., kind: _Optional[_Union[Backup.Kind, str]] = ..., storage_location: _Optional[str] = ..., size_bytes: _Optional[int] = ..., logical_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., format_version: _Optional[int] = ..., device_fingerprint: _Optional[str] = ..., connect_epoch: _Optional[int] = ..., schema_version: _Optional[str] = ..., engine_version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RestorePlan(_message.Message):
+    __slots__ = ("backup", "target_session", "mode", "reasons", "losses", "replaces_credentials", "age")
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    TARGET_SESSION_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    backup: str
+    target_session: str
+    mode: RestoreMode
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    losses: _containers.RepeatedScalarFieldContainer[str]
+    replaces_credentials: bool
+    age: _duration_pb2.Duration
+    def __init__(self, backup: _Optional[str] = ..., target_session: _Optional[str] = ..., mode: _Optional[_Union[RestoreMode, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., losses: _Optional[_Iterable[str]] = ..., replaces_credentials: _Optional[bool] = ..., age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class RestoreResult(_message.Message):
+    __slots__ = ("plan", "trash")
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    TRASH_FIELD_NUMBER: _ClassVar[int]
+    plan: RestorePlan
+    trash: str
+    def __init__(self, plan: _Optional[_Union[RestorePlan, _Mapping]] = ..., trash: _Optional[str] = ...) -> None: ...
+
+class StorageLocation(_message.Message):
+    __slots__ = ("name", "scheme", "primary")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCHEME_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    scheme: str
+    primary: bool
+    def __init__(self, name: _Optional[str] = ..., scheme: _Optional[str] = ..., primary: _Optional[bool] = ...) -> None: ...

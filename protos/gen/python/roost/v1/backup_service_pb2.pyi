@@ -1,0 +1,95 @@
+from roost.v1 import backup_pb2 as _backup_pb2
+from roost.v1 import operation_pb2 as _operation_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateBackupRequest(_message.Message):
+    __slots__ = ("parent", "storage_location", "request_id")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    storage_location: str
+    request_id: str
+    def __init__(self, parent: _Optional[str] = ..., storage_location: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CreateBackupResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class GetBackupRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetBackupResponse(_message.Message):
+    __slots__ = ("backup",)
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    backup: _backup_pb2.Backup
+    def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ...) -> None: ...
+
+class ListBackupsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListBackupsResponse(_message.Message):
+    __slots__ = ("backups", "next_page_token")
+    BACKUPS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    backups: _containers.RepeatedCompositeFieldContainer[_backup_pb2.Backup]
+    next_page_token: str
+    def __init__(self, backups: _Optional[_Iterable[_Union[_backup_pb2.Backup, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RestoreBackupRequest(_message.Message):
+    __slots__ = ("name", "target_session", "force", "request_id", "mode", "dry_run")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TARGET_SESSION_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    target_session: str
+    force: bool
+    request_id: str
+    mode: _backup_pb2.RestoreMode
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., target_session: _Optional[str] = ..., force: _Optional[bool] = ..., request_id: _Optional[str] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class RestoreBackupResponse(_message.Message):
+    __slots__ = ("operation", "plan")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    plan: _backup_pb2.RestorePlan
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., plan: _Optional[_Union[_backup_pb2.RestorePlan, _Mapping]] = ...) -> None: ...
+
+class ListStorageLocationsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListStorageLocationsResponse(_message.Message):
+    __slots__ = ("storage_locations", "next_page_token")
+    STORAGE_LOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    storage_locations: _containers.RepeatedCompositeFieldContainer[_backup_pb2.StorageLocation]
+    next_page_token: str
+    def __init__(self, storage_locations: _Optional[_Iterable[_Union[_backup_pb2.StorageLocation, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The Roost server: sessions, events and backups behind one gRPC API."""

@@ -1,0 +1,1 @@
+"""The WhatsApp engine: a port (`base`), and the processes that run neonize behind it."""

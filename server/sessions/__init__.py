@@ -1,0 +1,1 @@
+"""Sessions: desired against observed state, one supervisor task per session."""

@@ -1,0 +1,1 @@
+"""The configuration tree: the only reader of the environment."""

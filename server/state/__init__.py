@@ -1,0 +1,1 @@
+"""The state database: SQLAlchemy over SQLite or PostgreSQL, schema by Alembic."""

@@ -1,0 +1,1 @@
+"""Plays WhatsApp and the phone on loopback for the unmodified engine."""

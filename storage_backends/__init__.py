@@ -1,0 +1,1 @@
+"""Where backups go: interchangeable storage backends behind one small blocking contract."""
