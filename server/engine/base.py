@@ -218,16 +218,18 @@ class EngineSession(Protocol):
         """
         ...
 
-    async def send_text(self, *, recipient: str, text: str, message_id: str) -> Sent:
-        """Sends a text to a JID under the caller's own message id.
+    async def send_text(self, *, recipient: str, text: str, secret: bytes) -> Sent:
+        """Sends a text to a JID.
+
+        The engine picks the message id, and neonize gives no way to choose it. `secret` is 32
+        fresh random bytes of the caller (WhatsApp's messageSecret, it travels inside the message).
+        The engine writes id and secret to the store before anything leaves, so a caller that
+        remembered the secret can ask `store.find_sent` after any crash: nothing there means
+        certainly not sent.
 
         Raises RecipientNotFound, EngineUnavailable (certainly not sent) or SendTimedOut (unknown;
         the session must be restarted: whatsmeow may hold its send lock for ever).
         """
-        ...
-
-    async def new_message_id(self) -> str:
-        """A fresh message id of the form that WhatsApp's clients use."""
         ...
 
     async def unlink(self) -> None:
