@@ -1,1 +1,5 @@
-"""The state database: SQLAlchemy over SQLite or PostgreSQL, schema by Alembic."""
+"""The state database: one SQLite file by default, PostgreSQL by URL."""
+
+from .database import Database
+
+__all__ = ["Database"]

@@ -1,0 +1,1 @@
+"""Alembic revisions; run by `server.state.schema.upgrade`."""
