@@ -1,0 +1,164 @@
+"""One device that is not under test: its keys, and its sessions with other devices."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+
+from . import padding
+from .errors import NoPreKey, NoSession
+from .keys import MAX_PREKEY_ID, KeyPair, PreKey, PreKeyBundle, SignedPreKey
+from .messages import Ciphertext, PreKeySignalMessage, SignalMessage, Type
+from .session import Session, SessionState
+
+Address = str
+"""How a device is called by those who talk to it, for instance `123456789_1:5`."""
+
+_MAX_REGISTRATION_ID = 16380
+
+
+@dataclass
+class Contact:
+    """A device with keys and sessions of its own: a scripted contact, or the account's phone.
+
+    It encrypts and decrypts and keeps what that changes; it knows nothing of stanzas. Addresses
+    are the caller's business as long as one device always has the same.
+    """
+
+    identity: KeyPair
+    registration_id: int
+    signed_prekey: SignedPreKey
+    device: int = 0
+    prekeys: dict[int, PreKey] = field(default_factory=dict)
+    next_prekey_id: int = 1
+    sessions: dict[Address, Session] = field(default_factory=dict)
+    identities: dict[Address, bytes] = field(default_factory=dict)
+    identity_changes: list[Address] = field(default_factory=list)
+    """Devices whose identity key became another: their users see "security code changed"."""
+
+    @classmethod
+    def create(cls, *, device: int = 0, identity: KeyPair | None = None) -> Self:
+        """Return a new device; give an identity where the account has one already."""
+        identity = identity or KeyPair.generate()
+        return cls(
+            identity=identity,
+            registration_id=secrets.randbelow(_MAX_REGISTRATION_ID) + 1,
+            signed_prekey=SignedPreKey.generate(1, identity),
+            device=device,
+        )
+
+    def bundle(self, *, one_time: bool = True) -> PreKeyBundle:
+        """Return what another device needs to start a session, with a one-time key of its own.
+
+        Also what a retry receipt carries as `keys`.
+        """
+        prekey = self._new_prekey() if one_time else None
+        return PreKeyBundle(
+            registration_id=self.registration_id,
+            identity_key=self.identity.public,
+            signed_prekey_id=self.signed_prekey.id,
+            signed_prekey=self.signed_prekey.pair.public,
+            signed_prekey_signature=self.signed_prekey.signature,
+            prekey_id=prekey.id if prekey else None,
+            prekey=prekey.pair.public if prekey else None,
+        )
+
+    def has_session(self, peer: Address) -> bool:
+        """Tell whether a text to that device needs no bundle."""
+        return peer in self.sessions
+
+    def forget(self, peer: Address) -> None:
+        """Lose the sessions with a device, as a reinstalled client has."""
+        self.sessions.pop(peer, None)
+
+    def encrypt(self, peer: Address, bundle: PreKeyBundle | None, plaintext: bytes) -> Ciphertext:
+        """Encrypt a serialized message for one device.
+
+        Args:
+            peer: The device.
+            bundle: Starts a fresh session, the answer to a retry receipt with keys; None goes on
+                with the one there is.
+            plaintext: Without padding.
+
+        Raises:
+            NoSession: There is none, and no bundle to start one from.
+            BadSignature: The bundle is not signed by its identity.
+        """
+        if bundle is not None:
+            state = SessionState.initiate(self.identity, self.registration_id, bundle)
+            self._trust(peer, bundle.identity_key)
+            self.sessions.setdefault(peer, Session()).begin(state)
+        return self._session(peer).states[0].encrypt(padding.pad(plaintext))
+
+    def decrypt(self, peer: Address, type_: Type, data: bytes) -> bytes:
+        """Decrypt what one device sent, and return it without padding.
+
+        A message that cannot be read changes nothing.
+
+        Raises:
+            NoSession: A `msg` of a device no session exists with.
+            NoPreKey: A `pkmsg` for a prekey that is not there.
+            BadMac: No session with the device fits: ask it to retry.
+            Duplicate: This very message was read before.
+            OldCounter: Another message with this counter was read before; a WhatsApp client
+                throws such a text away and acknowledges it.
+            TooFarAhead: Too many messages before it are missing.
+            MalformedMessage: It is not a message.
+        """
+        if type_ == "pkmsg":
+            return padding.unpad(self._decrypt_first(peer, PreKeySignalMessage.decode(data)))
+        return padding.unpad(self._session(peer).decrypt(SignalMessage.decode(data)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, secrets too, in JSON's types."""
+        state: dict[str, Any] = msgspec.to_builtins(self, str_keys=True)
+        return state
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Return the device that `to_dict` was called on."""
+        return msgspec.convert(state, cls, str_keys=True)
+
+    def _session(self, peer: Address) -> Session:
+        session = self.sessions.get(peer)
+        if session is None:
+            raise NoSession("no session with that device")
+        return session
+
+    def _decrypt_first(self, peer: Address, message: PreKeySignalMessage) -> bytes:
+        session = self.sessions.get(peer)
+        if session is not None and session.has(message.base_key):
+            return session.decrypt(message.message)
+        fresh = Session()
+        fresh.begin(self._accept(message))
+        plaintext = fresh.decrypt(message.message)
+        session = self.sessions.setdefault(peer, Session())
+        session.begin(fresh.states[0])
+        session.read += fresh.read
+        if message.prekey_id is not None:
+            del self.prekeys[message.prekey_id]
+        self._trust(peer, message.identity_key)
+        return plaintext
+
+    def _accept(self, message: PreKeySignalMessage) -> SessionState:
+        if message.signed_prekey_id != self.signed_prekey.id:
+            raise NoPreKey("no such signed prekey")
+        prekey = None
+        if message.prekey_id is not None:
+            found = self.prekeys.get(message.prekey_id)
+            if found is None:
+                raise NoPreKey("no such one-time prekey")
+            prekey = found.pair
+        return SessionState.accept(self.identity, self.signed_prekey.pair, prekey, message)
+
+    def _trust(self, peer: Address, identity_key: bytes) -> None:
+        if self.identities.setdefault(peer, identity_key) != identity_key:
+            self.identities[peer] = identity_key
+            self.identity_changes.append(peer)
+
+    def _new_prekey(self) -> PreKey:
+        prekey = PreKey(self.next_prekey_id, KeyPair.generate())
+        self.prekeys[prekey.id] = prekey
+        self.next_prekey_id = prekey.id % MAX_PREKEY_ID + 1
+        return prekey
