@@ -7,13 +7,17 @@ from typing import Any, Self
 import msgspec
 
 from . import padding
-from .errors import NoPreKey, NoSession
+from .errors import NoPreKey, NoSenderKey, NoSession
 from .keys import MAX_PREKEY_ID, KeyPair, PreKey, PreKeyBundle, SignedPreKey
 from .messages import Ciphertext, PreKeySignalMessage, SignalMessage, Type
+from .sender_key import ForeignSenderKey, SenderKey
 from .session import Session, SessionState
 
 Address = str
 """How a device is called by those who talk to it, for instance `123456789_1:5`."""
+
+Group = str
+"""How a group is called, for instance `120363000000000001@g.us`."""
 
 _MAX_REGISTRATION_ID = 16380
 
@@ -36,6 +40,8 @@ class Contact:
     identities: dict[Address, bytes] = field(default_factory=dict)
     identity_changes: list[Address] = field(default_factory=list)
     """Devices whose identity key became another: their users see "security code changed"."""
+    sender_keys: dict[Group, SenderKey] = field(default_factory=dict)
+    foreign_sender_keys: dict[Group, dict[Address, ForeignSenderKey]] = field(default_factory=dict)
 
     @classmethod
     def create(cls, *, device: int = 0, identity: KeyPair | None = None) -> Self:
@@ -109,6 +115,52 @@ class Contact:
         if type_ == "pkmsg":
             return padding.unpad(self._decrypt_first(peer, PreKeySignalMessage.decode(data)))
         return padding.unpad(self._session(peer).decrypt(SignalMessage.decode(data)))
+
+    def sender_key(self, group: Group) -> bytes:
+        """Return the distribution message of this device's sender key of a group.
+
+        Every member device gets it inside a message of its session, before the first group text.
+        """
+        return self.sender_keys.setdefault(group, SenderKey.generate()).distribution()
+
+    def drop_sender_key(self, group: Group) -> None:
+        """Begin a new sender key with the next text, as is due when a member has left."""
+        self.sender_keys.pop(group, None)
+
+    def learn_sender_key(self, group: Group, peer: Address, distribution: bytes) -> None:
+        """Take the sender key another device handed out for a group.
+
+        Raises:
+            MalformedMessage: It is not a distribution message.
+        """
+        keys = self.foreign_sender_keys.setdefault(group, {})
+        keys.setdefault(peer, ForeignSenderKey()).learn(distribution)
+
+    def encrypt_for_group(self, group: Group, plaintext: bytes) -> Ciphertext:
+        """Encrypt a serialized message once for all who have this device's sender key.
+
+        Raises:
+            NoSenderKey: It was never handed out: call `sender_key` first.
+        """
+        key = self.sender_keys.get(group)
+        if key is None:
+            raise NoSenderKey("nobody could read this: no sender key was handed out")
+        return Ciphertext("skmsg", key.encrypt(padding.pad(plaintext)))
+
+    def decrypt_from_group(self, group: Group, peer: Address, data: bytes) -> bytes:
+        """Decrypt a group text (`skmsg`) of one device, and return it without padding.
+
+        Raises:
+            NoSenderKey: The device's sender key never came.
+            BadSignature: The text is not signed by it.
+            OldCounter: A text with this number was read before.
+            TooFarAhead: Too many texts before it are missing.
+            MalformedMessage: It is not a group text.
+        """
+        keys = self.foreign_sender_keys.get(group, {}).get(peer)
+        if keys is None:
+            raise NoSenderKey("no sender key of that device")
+        return padding.unpad(keys.decrypt(data))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, secrets too, in JSON's types."""

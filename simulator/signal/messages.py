@@ -69,9 +69,9 @@ class SignalMessage:
             MalformedMessage: It is not one, or of another version.
         """
         signed, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        found = fields.decode(_after_version(signed))
+        found = fields.decode(after_version(signed))
         return cls(
-            ratchet_key=_public(found, 1),
+            ratchet_key=public_key(found, 1),
             counter=fields.number(found, 2, 0),
             previous_counter=fields.number(found, 3, 0),
             ciphertext=fields.octets(found, 4),
@@ -106,13 +106,13 @@ class PreKeySignalMessage:
         Raises:
             MalformedMessage: It is not one, or of another version.
         """
-        found = fields.decode(_after_version(data))
+        found = fields.decode(after_version(data))
         return cls(
             registration_id=fields.number(found, 5, 0),
             prekey_id=fields.number(found, 1, 0) or None,
             signed_prekey_id=fields.number(found, 6, 0),
-            base_key=_public(found, 2),
-            identity_key=_public(found, 3),
+            base_key=public_key(found, 2),
+            identity_key=public_key(found, 3),
             message=SignalMessage.decode(fields.octets(found, 4)),
         )
 
@@ -130,13 +130,19 @@ class PreKeySignalMessage:
         )
 
 
-def _after_version(data: bytes) -> bytes:
+def after_version(data: bytes) -> bytes:
+    """Return what follows the version byte.
+
+    Raises:
+        MalformedMessage: The version is not ours.
+    """
     if not data or data[0] >> 4 != VERSION[0] >> 4:
         raise MalformedMessage("not a message of version 3")
     return data[1:]
 
 
-def _public(found: dict[int, fields.Value], number: int) -> bytes:
+def public_key(found: dict[int, fields.Value], number: int) -> bytes:
+    """Return a field that must be a public key, without its type byte."""
     key = fields.octets(found, number, _PUBLIC_BYTES)
     if not key.startswith(KEY_TYPE):
         raise MalformedMessage("not a public key of this curve")
