@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from roost.engine.v1 import frames_pb2
+
 from server.engine.frames import FrameCorrupt, FrameReader, pack
 
 
