@@ -1,5 +1,6 @@
 """Time as a dependency, so that tests can own it."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,6 +17,10 @@ class Clock(Protocol):
         """Seconds since some fixed moment; never goes back. For intervals."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Returns once `monotonic` has grown by `seconds`."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -27,3 +32,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """As `Clock.monotonic`."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """As `Clock.sleep`."""
+        await asyncio.sleep(seconds)
