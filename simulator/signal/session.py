@@ -16,7 +16,8 @@ from .messages import Ciphertext, PreKeySignalMessage, SignalMessage
 
 MAX_RECEIVER_CHAINS = 5
 MAX_STATES = 41
-MAX_REMEMBERED = 4000
+MAX_REMEMBERED = 512
+"""How many of the last messages are told from others when they come again."""
 
 _DISCONTINUITY = b"\xff" * 32
 _KEY_BYTES = 32
