@@ -1,0 +1,101 @@
+"""Backups of credentials, and restoring them."""
+
+from collections.abc import AsyncGenerator
+from typing import Literal
+from uuid import uuid4
+
+from roost.v1 import backup_service_pb2 as pb
+from roost.v1.backup_pb2 import Backup, RestorePlan, StorageLocation
+from roost.v1.operation_pb2 import Operation
+
+from .group import AsyncGroup
+from .names import location_name, session_name
+
+Mode = Literal["auto", "exact", "rekey"]
+
+
+class AsyncBackups(AsyncGroup):
+    """BackupService."""
+
+    async def create(self, session: str, *, location: str = "", request_id: str = "") -> Operation:
+        """Starts a backup; see `operations.wait`. Without a location: the primary one."""
+        request = pb.CreateBackupRequest(
+            parent=session_name(session),
+            storage_location=location_name(location),
+            request_id=request_id or str(uuid4()),
+        )
+        return (
+            await self._rpc.unary("BackupService.CreateBackup", request, pb.CreateBackupResponse)
+        ).operation
+
+    async def get(self, backup: str) -> Backup:
+        """Gets one backup by its full name."""
+        request = pb.GetBackupRequest(name=backup)
+        return (
+            await self._rpc.unary("BackupService.GetBackup", request, pb.GetBackupResponse)
+        ).backup
+
+    async def list(self, session: str = "-") -> AsyncGenerator[Backup, None]:
+        """Backups, newest first; of all sessions, or of one."""
+        request = pb.ListBackupsRequest(parent=session_name(session))
+        while True:
+            page = await self._rpc.unary(
+                "BackupService.ListBackups", request, pb.ListBackupsResponse
+            )
+            for backup in page.backups:
+                yield backup
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+    async def plan_restore(
+        self, backup: str, *, target: str = "", mode: Mode = "auto"
+    ) -> RestorePlan:
+        """What `restore` would do; changes nothing."""
+        request = _restore_request(backup, target, mode)
+        request.dry_run = True
+        return (await self._restore(request)).plan
+
+    async def restore(
+        self,
+        backup: str,
+        *,
+        target: str = "",
+        mode: Mode = "auto",
+        force: bool = False,
+        request_id: str = "",
+    ) -> Operation:
+        """Starts a restore into the backup's own session, or into `target`; it must not run.
+
+        Credentials that are there already are replaced only with `force`, and moved to trash.
+        """
+        request = _restore_request(backup, target, mode)
+        request.force = force
+        request.request_id = request_id or str(uuid4())
+        return (await self._restore(request)).operation
+
+    async def locations(self) -> AsyncGenerator[StorageLocation, None]:
+        """The places that the server's configuration names."""
+        request = pb.ListStorageLocationsRequest()
+        while True:
+            page = await self._rpc.unary(
+                "BackupService.ListStorageLocations", request, pb.ListStorageLocationsResponse
+            )
+            for location in page.storage_locations:
+                yield location
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+    async def _restore(self, request: pb.RestoreBackupRequest) -> pb.RestoreBackupResponse:
+        return await self._rpc.unary(
+            "BackupService.RestoreBackup", request, pb.RestoreBackupResponse
+        )
+
+
+def _restore_request(backup: str, target: str, mode: Mode) -> pb.RestoreBackupRequest:
+    return pb.RestoreBackupRequest(
+        name=backup,
+        target_session=session_name(target) if target else "",
+        mode=f"RESTORE_MODE_{mode.upper()}",
+    )
