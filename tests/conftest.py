@@ -1,3 +1,6 @@
 """What all tests share."""
 
+import pytest
+
+pytest.register_assert_rewrite("storage_backends.testing")
 pytest_plugins = ["tests.support.postgres"]
