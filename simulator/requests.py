@@ -1,0 +1,113 @@
+"""What each iq request of a client is answered with."""
+
+from collections.abc import Callable
+
+from . import directory
+from .accounts import Accounts, Device
+from .bundles import Bundles, bundle_nodes
+from .codes import CodePairings
+from .connection import Connection, Stage, refusal, reply
+from .wire.nodes import Node
+
+Handler = Callable[[Connection, Device, Node], Node | None]
+"""Answers a request of a linked device; None if it has answered already."""
+
+_PRIVACY = ("readreceipts", "profile", "status", "online", "last", "groupadd", "calladd")
+
+
+class Requests:
+    """The table of everything that clients ask."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        bundles: Bundles,
+        codes: CodePairings,
+        *,
+        on_active: Callable[[Connection], None],
+        on_unlink: Callable[[Device], None],
+    ) -> None:
+        """Answer from the given state.
+
+        Args:
+            accounts: Who exists.
+            bundles: Their keys.
+            codes: Linking by code.
+            on_active: Told when a device wants its messages.
+            on_unlink: Told when a device has logged itself out.
+        """
+        self._accounts = accounts
+        self._bundles = bundles
+        self._codes = codes
+        self._on_active = on_active
+        self._on_unlink = on_unlink
+        self._table: dict[tuple[str, str, str], Handler] = {
+            ("encrypt", "get", "count"): self._count_keys,
+            ("encrypt", "get", "key"): self._give_bundles,
+            ("encrypt", "set", "registration"): self._take_keys,
+            ("md", "set", "remove-companion-device"): self._unlink,
+            ("passive", "set", "active"): self._activate,
+            ("passive", "set", "passive"): self._accept,
+            ("privacy", "get", "privacy"): self._privacy,
+            ("privacy", "set", "tokens"): self._accept,
+            ("usync", "get", "usync"): self._look_up,
+        }
+
+    def answer(self, connection: Connection, node: Node) -> bool:
+        """Answer a request; False if it was not understood, and refused."""
+        first = node.children[0].tag if node.children else ""
+        key = (node.text("xmlns"), node.text("type"), first)
+        if key == ("w:p", "get", ""):
+            connection.post(reply(node))
+            return True
+        if key == ("md", "set", "link_code_companion_reg") and connection.stage is Stage.PAIRING:
+            return self._codes.answer(connection, node)
+        handler = self._table.get(key)
+        device = connection.device
+        if handler is None or device is None:
+            connection.post(refusal(node, 501, "feature-not-implemented"))
+            return False
+        answer = handler(connection, device, node)
+        if answer is not None:
+            connection.post(answer)
+        return True
+
+    def _accept(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        return reply(node)
+
+    def _count_keys(self, _connection: Connection, device: Device, node: Node) -> Node:
+        return reply(node, Node("count", {"value": str(self._bundles.count(device))}))
+
+    def _take_keys(self, _connection: Connection, device: Device, node: Node) -> Node:
+        if not self._bundles.accept(device, node):
+            return refusal(node, 406, "not-acceptable")
+        self._accounts.save_device(device)
+        return reply(node)
+
+    def _give_bundles(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        asked = node.child("key")
+        users = [self._bundle(user) for user in asked.all("user")] if asked else []
+        return reply(node, Node("list", {}, users))
+
+    def _bundle(self, user: Node) -> Node:
+        jid = user.jid("jid")
+        account = self._accounts.find(jid)
+        bundle = self._bundles.take(account, jid.device) if account and jid else None
+        missing = Node("error", {"code": "404", "text": "item-not-found"})
+        # The answer must name the device exactly as it was asked for.
+        return Node("user", dict(user.attrs), bundle_nodes(bundle) if bundle else [missing])
+
+    def _look_up(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        return directory.answer(self._accounts, node)
+
+    def _privacy(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        settings = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]
+        return reply(node, Node("privacy", {}, settings))
+
+    def _activate(self, connection: Connection, _device: Device, node: Node) -> None:
+        connection.post(reply(node))
+        self._on_active(connection)
+
+    def _unlink(self, connection: Connection, device: Device, node: Node) -> None:
+        connection.post(reply(node))
+        self._on_unlink(device)

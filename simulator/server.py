@@ -1,0 +1,152 @@
+"""The whole simulator in one object: what it remembers and who is connected."""
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from aiohttp import web
+
+from .accounts import Accounts
+from .bundles import Bundles
+from .codes import CodePairings
+from .connection import Connection, ConnectionLost, Stage
+from .contacts import Contacts
+from .faults import POINTS, Fault, Faults, Point
+from .identity import Identity
+from .logins import REPLACED, Logins
+from .pairing import Pairings
+from .requests import Requests
+from .shapes import shape
+from .store import Store
+from .wire.jid import SERVER
+from .wire.nodes import Codec, Node
+from .wire.tokens import load_tokens
+
+_MAX_FRAME_BYTES = 1 << 24
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """WhatsApp, as far as its clients can tell."""
+
+    def __init__(self, store: Store) -> None:
+        self.identity = Identity.load(store)
+        self.faults = Faults()
+        self.accounts = Accounts(store)
+        self.contacts = Contacts(store)
+        self.pairings = Pairings(self.accounts, self.faults)
+        self.codes = CodePairings(self.pairings)
+        self.logins = Logins(self.accounts, self.pairings, self.faults)
+        self.unknown: list[str] = []
+        """The shapes of stanzas that nothing here understands."""
+        self._codec = Codec(load_tokens())
+        self._requests = Requests(
+            self.accounts,
+            Bundles(store, self.contacts),
+            self.codes,
+            on_active=self._activate,
+            on_unlink=self.logins.unlink,
+        )
+        self._connections: set[Connection] = set()
+
+    def connections(self) -> Iterator[Connection]:
+        """Every connection there is, logged in or not."""
+        return iter(tuple(self._connections))
+
+    def application(self) -> web.Application:
+        """What is served below WhatsApp's names."""
+        application = web.Application()
+        application.router.add_get("/ws/chat", self._chat)
+        return application
+
+    def fault(
+        self, kind: str, phone: str | None, args: Mapping[str, str | int | float], times: int | None
+    ) -> int:
+        """Make something go wrong, now or at the next occasion; how many connections it struck.
+
+        Raises:
+            RequestInvalid: there is no such fault.
+        """
+        fault = self.faults.arm(kind, phone, args, times)
+        if POINTS[kind] is not Point.NOW:
+            return 0
+        targets = self.connections() if phone is None else self.logins.connections(phone)
+        return sum(1 for connection in list(targets) if self._strike(connection, fault))
+
+    def clear_faults(self, phone: str | None) -> None:
+        """Disarm faults and end silences."""
+        self.faults.clear(phone)
+        for connection in self.connections() if phone is None else self.logins.connections(phone):
+            connection.muted = False
+
+    def reset_all(self) -> None:
+        """Cut every connection."""
+        for connection in self.connections():
+            connection.reset()
+
+    def _strike(self, connection: Connection, fault: Fault) -> bool:
+        match fault.kind:
+            case "reset":
+                connection.reset()
+            case "close":
+                connection.hang_up()
+            case "stream_error":
+                conflict = fault.attributes("conflict").get("conflict")
+                inside = [Node("conflict", {"type": conflict})] if conflict else None
+                connection.leave(Node("stream:error", dict(fault.attributes("code")), inside))
+            case "replaced":
+                connection.leave(REPLACED)
+            case "device_removed":
+                if connection.device is None:
+                    return False
+                self.logins.unlink(connection.device)
+            case "silence":
+                connection.muted = True
+            case _:
+                return False
+        return True
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        fault = self.faults.take(Point.DIAL)
+        if fault is not None:
+            return web.Response(status=fault.number("status", 503))
+        socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME_BYTES)
+        await socket.prepare(request)
+        connection = Connection(request, socket, self._codec)
+        self._connections.add(connection)
+        try:
+            await self._serve(connection)
+        except ConnectionLost:
+            _log.debug("connection.lost")
+        finally:
+            self._connections.discard(connection)
+            self.logins.leave(connection)
+        return socket
+
+    async def _serve(self, connection: Connection) -> None:
+        identity = self.identity.server
+        fault = self.faults.take(Point.HANDSHAKE)
+        if fault is not None and fault.kind == "handshake_reset":
+            connection.reset()
+        if fault is not None and fault.kind == "handshake_untrusted":
+            identity = self.identity.untrusted()
+        if fault is not None and fault.kind == "handshake_silence":
+            await connection.ignore()
+        hello = await connection.handshake(identity)
+        self.logins.admit(connection, hello)
+        await connection.serve(lambda node: self._handle(connection, node))
+
+    def _handle(self, connection: Connection, node: Node) -> None:
+        match node.tag:
+            case "iq":
+                known = node.text("type") == "result" or self._requests.answer(connection, node)
+            case "ib" | "presence" | "chatstate" | "ack":
+                known = True
+            case _:
+                known = False
+        if not known:
+            self.unknown.append(shape(node))
+
+    def _activate(self, connection: Connection) -> None:
+        connection.stage = Stage.ACTIVE
+        offline = Node("ib", {"from": SERVER}, [Node("offline", {"count": "0"})])
+        connection.post(offline)

@@ -1,0 +1,1 @@
+"""What each request of a client is answered with."""
