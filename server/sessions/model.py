@@ -72,7 +72,8 @@ class Session:
     next_attempt_time: datetime | None = None
     delete_time: datetime | None = None
     purge_time: datetime | None = None
-    store_epoch: int = 0  # 0: never paired, no store; else the folder sessions/<id>/<store_epoch>
+    store_epoch: int = 0  # the folder sessions/<id>/<store_epoch> holds the store; 0: no store
+    last_store_epoch: int = 0  # the highest epoch ever given out; never used twice
     connect_epoch: int = 0  # how often an engine was started for this session
     clean_epoch: int = 0  # the connect_epoch whose engine was last seen to end cleanly
 

@@ -75,8 +75,12 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(threads, in_thread)
 
     async def _close(self) -> None:
+        """Lets calls that nobody waits for any more come to their end: they hold connections."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._writer_thread, self._writer.dispose)
-        await loop.run_in_executor(self._reader_threads, self._reader.dispose)
+        await loop.run_in_executor(self._writer_thread, self._close_in_thread)
         self._writer_thread.shutdown(wait=False)
-        self._reader_threads.shutdown(wait=False)
+
+    def _close_in_thread(self) -> None:
+        self._reader_threads.shutdown(wait=True)
+        self._reader.dispose()
+        self._writer.dispose()

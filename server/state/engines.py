@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 BUSY_TIMEOUT_SECONDS = 30
+# Rows hold message texts: they must not appear in the text of an error.
+COMMON: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
 POSTGRES_ARGS = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -33,8 +35,8 @@ def _sqlite(url: URL, readers: int) -> tuple[Engine, Engine]:
         raise ValueError(message)
     _create_private(Path(url.database))
     arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
-    writer = create_engine(url, pool_size=1, max_overflow=0, connect_args=arguments)
-    reader = create_engine(url, pool_size=readers, max_overflow=0, connect_args=arguments)
+    writer = create_engine(url, pool_size=1, connect_args=arguments, **COMMON)
+    reader = create_engine(url, pool_size=readers, connect_args=arguments, **COMMON)
     # SQLAlchemy begins transactions, not the driver: a writer takes the lock at once, so that it
     # can never fail half-way because another process got it first.
     for engine, begin, pragmas in (
@@ -63,13 +65,13 @@ def _create_private(path: Path) -> None:
 
 
 def _postgres(url: URL, readers: int) -> tuple[Engine, Engine]:
-    writer = create_engine(url, pool_size=1, max_overflow=0, connect_args=POSTGRES_ARGS)
+    writer = create_engine(url, pool_size=1, connect_args=POSTGRES_ARGS, **COMMON)
     reader = create_engine(
         url,
         pool_size=readers,
-        max_overflow=0,
         pool_pre_ping=True,
         connect_args=POSTGRES_ARGS,
         execution_options={"postgresql_readonly": True},
+        **COMMON,
     )
     return writer, reader

@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from server.core.errors import StorageUnavailable
 from server.state import Database
@@ -184,3 +185,13 @@ async def test_the_database_comes_back_after_its_connections_broke(postgres_url)
         with pytest.raises(StorageUnavailable):
             await database.write(count)
         assert await database.write(count) == 1
+
+
+async def test_an_error_does_not_show_what_was_written(database_url):
+    """Rows hold message texts, and errors end up in logs."""
+    row = {"request_id": "r", "method": "m", "digest": b"planted", "response": b""}
+    twice = [row | {"expire_time": NOW}] * 2
+    async with Database.open(database_url) as database:
+        with pytest.raises(IntegrityError) as error:
+            await database.write(lambda c: c.execute(insert(idempotency), twice))
+    assert "planted" not in str(error.value)
