@@ -112,6 +112,9 @@ class CodePairings:
             raise errors.ClientLost from None
 
     def _begin(self, phone: str, candidate: Candidate, request: Node, content: Node) -> bool:
+        for number, shown in list(self._pending.items()):
+            if shown.candidate is candidate:  # a client shows its latest code only
+                del self._pending[number]
         pending = _Pending(candidate, content.child_data(_EPHEMERAL))
         self._pending[phone] = pending
         ref = Node(_REF, {}, pending.ref)

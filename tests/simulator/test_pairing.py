@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator import DeviceNotFound, PairingRefused, QrExpired, QrMalformed, Simulator
+from simulator import (
+    DeviceNotFound,
+    NoCodeRequested,
+    PairingRefused,
+    QrExpired,
+    QrMalformed,
+    Simulator,
+    WrongCode,
+)
 from tests.simulator.real_client import RealClients
 
 
@@ -65,3 +73,24 @@ def test_a_removed_device_is_logged_out(
     assert phone.devices() == []
     with pytest.raises(DeviceNotFound):
         phone.remove_device(device)
+
+
+def test_a_code_links_a_device_after_a_wrong_one_did_not(
+    simulator: Simulator, clients: RealClients, new_number: Callable[[], str]
+):
+    phone = simulator.create_account(new_number())
+    clients.start("a")
+    clients.wait("a", "qr")
+    with pytest.raises(NoCodeRequested):
+        phone.enter_code("ABCD-EFGH")
+    first = clients.call("a", "pair_phone", phone=phone.phone)
+    wrong = "2222-2222" if first != "2222-2222" else "3333-3333"
+    for typed in (wrong, "too short"):
+        with pytest.raises(WrongCode):
+            phone.enter_code(typed)
+    code = clients.call("a", "pair_phone", phone=phone.phone)
+    with pytest.raises(WrongCode):
+        phone.enter_code(first)
+    device = phone.enter_code(code.lower())
+    clients.wait("a", "Connected")
+    assert phone.devices() == [device]
