@@ -1,8 +1,75 @@
-"""Entry point of the `roost` command."""
+"""Entry point of the `roost` command. Imports a command's module only when it is used."""
+
+import importlib
+import sys
+from collections.abc import Sequence
 
 import click
 
+from .exits import INTERRUPTED, USAGE, described
 
-@click.group()
-def main() -> None:
+# name: (module, what --help says). Each module has a click command called `command`.
+COMMANDS = {
+    "serve": ("serve", "Run the server."),
+    "simulator": ("simulator", "Run the WhatsApp stand-in for tests."),
+    "sessions": ("sessions", "List, create, start, stop, delete sessions."),
+    "pair": ("pair", "Link a session to a phone by QR code or pairing code."),
+    "events": ("events", "Follow what happens."),
+    "send": ("send", "Send a text."),
+    "backup": ("backup", "Back a session's credentials up."),
+    "backups": ("backups", "List backups."),
+    "restore": ("restore", "Restore a session's credentials."),
+    "doctor": ("doctor", "Check this machine and the server."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports them when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table, without importing anything."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The exit codes, from their own table."""
+        del ctx
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in described()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="roost")
+def roost() -> None:
     """Keeps WhatsApp linked-device sessions alive and never loses their credentials."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with one of the documented codes."""
+    try:
+        code = roost.main(args=arguments, prog_name="roost", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = USAGE
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

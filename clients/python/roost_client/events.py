@@ -16,6 +16,7 @@ from .names import session_name
 from .resume import is_interruption, resuming
 
 Start = Literal["snapshot", "now"]
+WhenExpired = Literal["raise", "snapshot", "now"]
 MISSED = 3  # heartbeats without a word: the connection is dead
 
 
@@ -26,10 +27,10 @@ class AsyncEvents(AsyncGroup):
         self,
         *,
         sessions: Iterable[str] = (),
-        kinds: Sequence[EventKind] = (),
+        kinds: Sequence[EventKind | str] = (),
         start: Start = "snapshot",
         cursor: str | CursorStore = "",
-        when_expired: Literal["raise", "snapshot", "now"] = "raise",
+        when_expired: WhenExpired = "raise",
         heartbeat: timedelta = timedelta(seconds=15),
         patience: timedelta | None = None,
     ) -> AsyncGenerator[pb.SubscribeEventsResponse, None]:

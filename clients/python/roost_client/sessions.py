@@ -46,7 +46,7 @@ class AsyncSessions(AsyncGroup):
     async def list_page(
         self,
         *,
-        states: Sequence[Session.State] = (),
+        states: Sequence[Session.State | str] = (),
         show_deleted: bool = False,
         page_size: int = 0,
         page_token: str = "",
@@ -60,7 +60,7 @@ class AsyncSessions(AsyncGroup):
         )
 
     async def list(
-        self, *, states: Sequence[Session.State] = (), show_deleted: bool = False
+        self, *, states: Sequence[Session.State | str] = (), show_deleted: bool = False
     ) -> AsyncGenerator[Session, None]:
         """All sessions by name, page after page."""
         token = ""
