@@ -1,1 +1,295 @@
-"""The configuration tree: the only reader of the environment."""
+"""The configuration tree: the only reader of the environment.
+
+Every setting is a variable `ROOST_<NAME>`, nested with two underscores: `ROOST_TLS__CERT_FILE`.
+A variable that starts so and is no setting fails the start: a misspelt one must not be silent.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ROOST_"
+NESTING = "__"
+MASK = "***"
+# Read by other programs of the project, not by the server: set-up script, client and command line.
+FOREIGN = frozenset(
+    {"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_KEY", "ROOST_KEY_FILE", "ROOST_CA_FILE"}
+)
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(\d{1,5})")
+_HIGHEST_PORT = 65535
+_LOCATION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ROOT_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used. One problem a line; never holds a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and addresses that never leave the machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  (resolve() follows links)
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+PositiveTime = Annotated[timedelta, Field(gt=timedelta(0))]
+Port = Annotated[str, Field(pattern=_LISTEN.pattern)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+
+class Tls(_Group):
+    """Transport security; with a client CA every client needs a certificate of it (mTLS)."""
+
+    cert_file: AbsolutePath | None = None
+    key_file: AbsolutePath | None = None
+    client_ca_file: AbsolutePath | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """A certificate is configured."""
+        return self.cert_file is not None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.client_ca_file is not None and self.cert_file is None:
+            raise ValueError("client_ca_file needs cert_file and key_file")
+        return self
+
+
+class BackupSettings(_Group):
+    """Where backups go."""
+
+    locations: dict[str, SecretStr] = Field(default_factory=dict)
+    """URL by id, as JSON; the first one is the primary. Empty: `backups` in the data directory."""
+    key_file: AbsolutePath | None = None
+    """Seals backups; made at first start. Keep a copy elsewhere. Default: in the data directory."""
+
+    @field_validator("locations")
+    @classmethod
+    def _ids(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for location_id, url in value.items():
+            if not _LOCATION_ID.fullmatch(location_id):
+                raise ValueError(f"a location id must match {_LOCATION_ID.pattern}")
+            if not urlsplit(url.get_secret_value()).scheme:
+                raise ValueError(f"location {location_id} needs a URL such as file:///path")
+        return value
+
+
+class EventSettings(_Group):
+    """How long the event log is kept; whichever limit is reached first."""
+
+    retention: PositiveTime = timedelta(days=7)
+    max_bytes: int = Field(default=1 << 30, gt=0)
+
+
+class SimulatorSettings(_Group):
+    """Talks to a simulator on loopback instead of WhatsApp: all three or none."""
+
+    proxy_url: str = ""
+    ca_file: AbsolutePath | None = None
+    root_key: SecretStr = SecretStr("")
+
+    @property
+    def is_on(self) -> bool:
+        """Every session talks to the simulator."""
+        return bool(self.proxy_url)
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        given = [bool(self.proxy_url), self.ca_file is not None, bool(self.root_key)]
+        if not any(given):
+            return self
+        if not all(given):
+            raise ValueError("proxy_url, ca_file and root_key: set all three or none")
+        url = urlsplit(self.proxy_url)
+        if url.scheme != "http" or not is_loopback(url.hostname or ""):
+            raise ValueError("proxy_url must be http:// to a loopback address")
+        if not _ROOT_KEY.fullmatch(self.root_key.get_secret_value()):
+            raise ValueError("root_key must be 64 hex digits")
+        return self
+
+
+class LogSettings(_Group):
+    """What is logged, to stderr."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto`: console on a terminal, JSON otherwise."""
+
+
+class EngineSettings(_Group):
+    """Deadlines towards the engine hosts."""
+
+    start_timeout: PositiveTime = timedelta(seconds=20)
+    send_timeout: PositiveTime = timedelta(seconds=20)
+    stop_grace: PositiveTime = timedelta(seconds=10)
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. The defaults serve on loopback, with nothing set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=NESTING,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    listen: Annotated[str, Field(pattern=f"^{_LISTEN.pattern}$")] = "127.0.0.1:50051"
+    """`host:port`; port 0 takes a free one, written to `server.json` in the data directory."""
+    data_dir: AbsolutePath = Path("~/.local/share/roost")
+    database_url: SecretStr = SecretStr("")
+    """State database; empty: SQLite in the data directory. Or `postgresql+psycopg://…`."""
+    admin_key_file: AbsolutePath | None = None
+    """Holds the admin key; made at first start. Default: `admin.key` in the data directory."""
+    insecure: bool = False
+    """Allows a non-loopback address without TLS: keys and messages then travel in clear."""
+    drain_grace: PositiveTime = timedelta(seconds=30)
+    """How long a stop may take before it turns hard."""
+    tls: Tls = Tls()
+    backup: BackupSettings = BackupSettings()
+    events: EventSettings = EventSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    log: LogSettings = LogSettings()
+    engine: EngineSettings = EngineSettings()
+
+    @field_validator("listen")
+    @classmethod
+    def _port(cls, value: str) -> str:
+        if int(value.rpartition(":")[2]) > _HIGHEST_PORT:
+            raise ValueError("the port must be 0 to 65535")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_by_default(self) -> Self:
+        host = self.listen.rpartition(":")[0]
+        if not (is_loopback(host) or self.tls.is_on or self.insecure):
+            raise ValueError(
+                "a listen address beyond loopback needs ROOST_TLS__CERT_FILE and "
+                "ROOST_TLS__KEY_FILE, or ROOST_INSECURE=true to send keys and messages in clear"
+            )
+        return self
+
+
+def load(**overrides: Any) -> Settings:
+    """Reads the environment; `overrides` (from the command line) win.
+
+    Raises:
+        ConfigurationError: names every unknown variable and every bad value.
+    """
+    problems = list(_unknown(os.environ))
+    if problems:
+        raise ConfigurationError(problems)
+    try:
+        return Settings(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigurationError(
+            [f"{_variable(each['loc'])}: {_text(each['msg'])}" for each in error.errors()]
+        ) from None
+    except ValueError as error:  # a JSON value that does not parse
+        found = re.search(r'field "(\w+)"', str(error))
+        name = _variable((found[1], "…")) if found else "configuration"
+        raise ConfigurationError([f"{name}: a value is not valid JSON"]) from None
+
+
+def names() -> dict[str, tuple[str, ...]]:
+    """Every variable and the attribute path it sets."""
+    return {_variable(path): path for path in _paths(Settings, ())}
+
+
+def masked(settings: Settings) -> list[str]:
+    """The whole tree as `NAME=value` lines, secrets masked."""
+    lines = []
+    for name, path in names().items():
+        value: Any = settings
+        for part in path:
+            value = getattr(value, part)
+        lines.append(f"{name}={_shown(value)}")
+    return lines
+
+
+def _paths(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _paths(kind, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def _variable(path: tuple[str | int, ...]) -> str:
+    return PREFIX + NESTING.join(str(part) for part in path).upper() if path else "configuration"
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
+    known = names()
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in known or variable in FOREIGN:
+            continue
+        near = difflib.get_close_matches(variable, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield f"{variable}: no such setting{hint}"
+
+
+def _text(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        return _mask_url(secret) if "://" in secret else (MASK if secret else "")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}"
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={_shown(each)}" for key, each in value.items())
+    return _mask_url(value) if isinstance(value, str) and "://" in value else str(value)
+
+
+def _mask_url(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    who = f"{MASK}@" if "@" in parts.netloc else ""
+    return f"{parts.scheme}://{who}{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
