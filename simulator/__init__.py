@@ -1,11 +1,13 @@
 """Plays WhatsApp and the phone on loopback for the unmodified engine."""
 
 from .client import Simulator
+from .client_phone import LinkedDevice, Message, Phone, Receipt
 from .errors import (
     AccountExists,
     AccountNotFound,
     ClientLost,
     DeviceNotFound,
+    MessageNotFound,
     NoCodeRequested,
     NothingCame,
     NotRunning,
@@ -16,7 +18,6 @@ from .errors import (
     SimulatorError,
     WrongCode,
 )
-from .phone import LinkedDevice, Phone
 
 __all__ = [
     "AccountExists",
@@ -24,6 +25,8 @@ __all__ = [
     "ClientLost",
     "DeviceNotFound",
     "LinkedDevice",
+    "Message",
+    "MessageNotFound",
     "NoCodeRequested",
     "NotRunning",
     "NothingCame",
@@ -31,6 +34,7 @@ __all__ = [
     "Phone",
     "QrExpired",
     "QrMalformed",
+    "Receipt",
     "RequestInvalid",
     "Simulator",
     "SimulatorError",

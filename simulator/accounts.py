@@ -1,7 +1,7 @@
 """WhatsApp accounts, their phones and their linked devices."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -60,6 +60,7 @@ class Accounts:
     """Every account there is; changes are in the store on return."""
 
     def __init__(self, store: Store) -> None:
+        self.on_devices_changed: Callable[[Account, Device], None] = lambda _account, _device: None
         self._store = store
         self._by_phone: dict[str, Account] = {}
         self._by_lid: dict[str, Account] = {}
@@ -103,15 +104,23 @@ class Accounts:
         self._save(account)
         return number
 
+    def add_device(self, device: Device) -> None:
+        """Link a device."""
+        account = self._by_phone[device.phone]
+        account.devices[device.number] = device
+        self.save_device(device)
+        self.on_devices_changed(account, device)
+
     def save_device(self, device: Device) -> None:
-        """Add or change a linked device."""
-        self._by_phone[device.phone].devices[device.number] = device
+        """Keep what has changed about a linked device."""
         self._store.save_device(device.phone, device.number, msgspec.json.encode(device))
 
     def remove_device(self, device: Device) -> None:
         """Unlink a device."""
-        self._by_phone[device.phone].devices.pop(device.number, None)
+        account = self._by_phone[device.phone]
+        account.devices.pop(device.number, None)
         self._store.delete_device(device.phone, device.number)
+        self.on_devices_changed(account, device)
 
     def _add(self, account: Account) -> None:
         self._by_phone[account.phone] = account

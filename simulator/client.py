@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from .api import Api
+from .client_api import Api
+from .client_phone import Phone
 from .errors import NotRunning
-from .phone import Phone
 
 _STOP_SECONDS = 10.0
 

@@ -36,6 +36,10 @@ class Control:
                 web.post("/accounts/{phone}/scan", self._scan),
                 web.post("/accounts/{phone}/code", self._enter_code),
                 web.delete("/accounts/{phone}/devices/{number}", self._remove_device),
+                web.post("/accounts/{phone}/messages", self._send_text),
+                web.get("/accounts/{phone}/{list:inbox|copies|receipts|failures}", self._list),
+                web.post("/accounts/{phone}/receipts", self._send_receipt),
+                web.patch("/accounts/{phone}", self._configure),
                 web.get("/connections", self._list_connections),
                 web.get("/faults", self._list_faults),
                 web.post("/faults", self._add_fault),
@@ -85,6 +89,40 @@ class Control:
             raise DeviceNotFound
         self._service.logins.unlink(device)
         return _json(_device(account, device))
+
+    async def _send_text(self, request: web.Request) -> web.Response:
+        account = self._account(request)
+        body = await _body(request)
+        message_id = self._service.phones.send_text(account, _text(body, "to"), _text(body, "text"))
+        return _json({"id": message_id})
+
+    async def _send_receipt(self, request: web.Request) -> web.Response:
+        account = self._account(request)
+        body = await _body(request)
+        kind = _text(body, "type", "")
+        self._service.phones.send_receipt(account, _text(body, "id"), kind)
+        return _json({})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        account = self._account(request)
+        query = request.query
+        try:
+            after, count = int(query.get("after", "0")), int(query.get("count", "0"))
+            seconds = float(query.get("timeout", "0"))
+        except ValueError:
+            raise RequestInvalid("after, count, timeout") from None
+        name = request.match_info["list"]
+        found = await self._service.phones.wait(account, name, after, count, seconds)
+        return _json([{"position": at, **msgspec.json.decode(item)} for at, item in found])
+
+    async def _configure(self, request: web.Request) -> web.Response:
+        account = self._account(request)
+        wanted = (await _body(request)).get("delivery_receipts")
+        if not isinstance(wanted, bool):
+            raise RequestInvalid("delivery_receipts")
+        silent = self._service.phones.silent
+        (silent.discard if wanted else silent.add)(account.phone)
+        return _json(_account(account))
 
     async def _list_connections(self, _request: web.Request) -> web.Response:
         return _json(

@@ -45,6 +45,13 @@ class DeviceNotFound(SimulatorError):
     status = 404
 
 
+class MessageNotFound(SimulatorError):
+    """No such text has come to that phone."""
+
+    code = "MESSAGE_NOT_FOUND"
+    status = 404
+
+
 class QrMalformed(SimulatorError):
     """The scanned text is no linking code."""
 

@@ -161,7 +161,7 @@ class Pairings:
             raise PairingRefused(f"{error.text('code')} {error.text('text')}")
         _check(answer, identity, candidate.identity_public)
         device = _device(account, number, candidate)
-        self._accounts.save_device(device)
+        self._accounts.add_device(device)
         self.end(connection)
         if kind == "pairing_reset":
             connection.reset()

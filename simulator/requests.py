@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from . import directory
 from .accounts import Accounts, Device
 from .bundles import Bundles, bundle_nodes
 from .codes import CodePairings
 from .connection import Connection, Stage, refusal, reply
+from .directory import Directory
 from .wire.nodes import Node
 
 Handler = Callable[[Connection, Device, Node], Node | None]
@@ -21,6 +21,7 @@ class Requests:
     def __init__(
         self,
         accounts: Accounts,
+        directory: Directory,
         bundles: Bundles,
         codes: CodePairings,
         *,
@@ -31,12 +32,14 @@ class Requests:
 
         Args:
             accounts: Who exists.
+            directory: What others may know of them.
             bundles: Their keys.
             codes: Linking by code.
             on_active: Told when a device wants its messages.
             on_unlink: Told when a device has logged itself out.
         """
         self._accounts = accounts
+        self._directory = directory
         self._bundles = bundles
         self._codes = codes
         self._on_active = on_active
@@ -97,8 +100,8 @@ class Requests:
         # The answer must name the device exactly as it was asked for.
         return Node("user", dict(user.attrs), bundle_nodes(bundle) if bundle else [missing])
 
-    def _look_up(self, _connection: Connection, _device: Device, node: Node) -> Node:
-        return directory.answer(self._accounts, node)
+    def _look_up(self, _connection: Connection, device: Device, node: Node) -> Node:
+        return self._directory.answer(device, node)
 
     def _privacy(self, _connection: Connection, _device: Device, node: Node) -> Node:
         settings = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]

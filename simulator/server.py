@@ -1,27 +1,33 @@
 """The whole simulator in one object: what it remembers and who is connected."""
 
 import logging
+import secrets
+import time
 from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
-from .accounts import Accounts
+from .accounts import Account, Accounts, Device
 from .bundles import Bundles
 from .codes import CodePairings
-from .connection import Connection, ConnectionLost, Stage
+from .connection import Connection, ConnectionLost
 from .contacts import Contacts
+from .directory import Directory
+from .fanout import Fanout
 from .faults import POINTS, Fault, Faults, Point
 from .identity import Identity
 from .logins import REPLACED, Logins
 from .pairing import Pairings
+from .phones import Phones
+from .queues import Queues
 from .requests import Requests
 from .shapes import shape
 from .store import Store
-from .wire.jid import SERVER
-from .wire.nodes import Codec, Node
+from .wire.nodes import Codec, Node, Value
 from .wire.tokens import load_tokens
 
 _MAX_FRAME_BYTES = 1 << 24
+_WITHOUT_ANSWER = ("ib", "presence", "chatstate")
 _log = logging.getLogger(__name__)
 
 
@@ -39,13 +45,21 @@ class Service:
         self.unknown: list[str] = []
         """The shapes of stanzas that nothing here understands."""
         self._codec = Codec(load_tokens())
+        self._queues = Queues(store, self.logins, self._codec)
+        self._directory = Directory(self.accounts)
+        bundles = Bundles(store, self.contacts)
+        self.phones = Phones(self.accounts, self.contacts, bundles, store)
+        self._fanout = Fanout(self.accounts, store, self._queues, self.faults, self.phones.receive)
+        self.phones.fanout = self._fanout
         self._requests = Requests(
             self.accounts,
-            Bundles(store, self.contacts),
+            self._directory,
+            bundles,
             self.codes,
-            on_active=self._activate,
+            on_active=self._queues.open,
             on_unlink=self.logins.unlink,
         )
+        self.accounts.on_devices_changed = self._announce_devices
         self._connections: set[Connection] = set()
 
     def connections(self) -> Iterator[Connection]:
@@ -136,17 +150,36 @@ class Service:
         await connection.serve(lambda node: self._handle(connection, node))
 
     def _handle(self, connection: Connection, node: Node) -> None:
-        match node.tag:
-            case "iq":
-                known = node.text("type") == "result" or self._requests.answer(connection, node)
-            case "ib" | "presence" | "chatstate" | "ack":
-                known = True
-            case _:
-                known = False
-        if not known:
+        if not self._understand(connection, node):
             self.unknown.append(shape(node))
 
-    def _activate(self, connection: Connection) -> None:
-        connection.stage = Stage.ACTIVE
-        offline = Node("ib", {"from": SERVER}, [Node("offline", {"count": "0"})])
-        connection.post(offline)
+    def _understand(self, connection: Connection, node: Node) -> bool:
+        if node.tag == "iq":
+            answer = node.text("type") in ("result", "error")
+            return answer or self._requests.answer(connection, node)
+        if node.tag in _WITHOUT_ANSWER:
+            return True
+        device = connection.device
+        if device is not None and node.tag == "message":
+            return self._fanout.message(connection, device, node)
+        if device is not None and node.tag == "receipt":
+            return self._fanout.receipt(connection, device, node)
+        if device is not None and node.tag == "ack":
+            self._queues.answered(device, node.text("class"), node)
+            return True
+        return False
+
+    def _announce_devices(self, account: Account, changed: Device) -> None:
+        """Let clients drop what they believe about the account's devices."""
+        update = Node("update", {"device_hash": "2:changed"})
+        for watcher in self._directory.watchers(account):
+            for device in watcher.devices.values():
+                if device is changed:
+                    continue
+                attrs: dict[str, Value] = {
+                    "from": account.lid_jid,
+                    "type": "devices",
+                    "id": secrets.token_hex(8),
+                    "t": str(int(time.time())),
+                }
+                self._queues.push(device, Node("notification", attrs, [update]))

@@ -30,11 +30,12 @@ CREATE TABLE IF NOT EXISTS relayed (
   phone TEXT NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL,
   PRIMARY KEY (phone, number, id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS inbox (
+CREATE TABLE IF NOT EXISTS items (
   position INTEGER PRIMARY KEY AUTOINCREMENT,
-  phone TEXT NOT NULL, kind TEXT NOT NULL, item TEXT NOT NULL
+  phone TEXT NOT NULL, list TEXT NOT NULL, id TEXT NOT NULL, item BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS inbox_of_account ON inbox (phone, kind, position);
+CREATE INDEX IF NOT EXISTS items_of_phone ON items (phone, list, position);
+CREATE INDEX IF NOT EXISTS items_by_id ON items (phone, list, id);
 """
 
 
@@ -172,26 +173,28 @@ class Store:
         )
         return done.rowcount > 0
 
-    def sender(self, phone: str, message_id: str) -> int | None:
-        """Which device of an account sent a message."""
-        row = self._db.execute(
-            "SELECT number FROM relayed WHERE phone = ? AND id = ?", (phone, message_id)
-        ).fetchone()
-        return row[0] if row else None
-
-    def add_item(self, phone: str, kind: str, item: str) -> int:
-        """Append to a list of what a phone has received; its position."""
-        done = self._db.execute(
-            "INSERT INTO inbox (phone, kind, item) VALUES (?, ?, ?)", (phone, kind, item)
+    def add_item(self, phone: str, name: str, item_id: str, item: bytes) -> None:
+        """Append to one of the lists of an account's phone."""
+        self._db.execute(
+            "INSERT INTO items (phone, list, id, item) VALUES (?, ?, ?, ?)",
+            (phone, name, item_id, item),
         )
-        return int(done.lastrowid or 0)
 
-    def items(self, phone: str, kind: str, after: int) -> list[tuple[int, str]]:
-        """What a phone has received since a position."""
+    def items(self, phone: str, name: str, after: int) -> list[tuple[int, bytes]]:
+        """What is in a list behind a position, with positions."""
         return list(
             self._db.execute(
-                "SELECT position, item FROM inbox "
-                "WHERE phone = ? AND kind = ? AND position > ? ORDER BY position",
-                (phone, kind, after),
+                "SELECT position, item FROM items "
+                "WHERE phone = ? AND list = ? AND position > ? ORDER BY position",
+                (phone, name, after),
             )
         )
+
+    def item(self, phone: str, name: str, item_id: str) -> bytes | None:
+        """The latest of a list with that id."""
+        row = self._db.execute(
+            "SELECT item FROM items WHERE phone = ? AND list = ? AND id = ? "
+            "ORDER BY position DESC LIMIT 1",
+            (phone, name, item_id),
+        ).fetchone()
+        return row[0] if row else None

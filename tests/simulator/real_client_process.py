@@ -81,9 +81,9 @@ def on_message(session: str, message: events.MessageEv) -> None:
 
 
 def on_receipt(session: str, receipt: events.ReceiptEv) -> None:
-    kind = ReceiptType(receipt.Type).name if hasattr(ReceiptType, "name") else receipt.Type
+    kind = receipt.DESCRIPTOR.fields_by_name["Type"].enum_type.values_by_number[receipt.Type].name
     ids = list(receipt.MessageIDs)
-    emit(session, "Receipt", ids=ids, type=str(kind), sender=address(receipt.MessageSource.Sender))
+    emit(session, "Receipt", ids=ids, type=kind, sender=address(receipt.MessageSource.Sender))
 
 
 _SPECIAL = {"Message": on_message, "Receipt": on_receipt}

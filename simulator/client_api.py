@@ -27,6 +27,10 @@ class Api:
         """Do something."""
         return self._call("POST", path, body=body)
 
+    def patch(self, *path: str, **body: object) -> Any:
+        """Change something."""
+        return self._call("PATCH", path, body=body)
+
     def delete(self, *path: str, **query: object) -> Any:
         """Remove something."""
         return self._call("DELETE", path, query=query)
