@@ -1,12 +1,10 @@
-"""Sessions and events as messages of `roost.v1`, and enums both ways."""
+"""Sessions as messages of `roost.v1`."""
 
-from enum import StrEnum
-from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from roost.v1 import event_pb2, session_pb2, session_service_pb2
+from roost.v1 import session_pb2, session_service_pb2
 
-from server.engine.base import Account, ReceiptType
+from server.engine.base import Account
 from server.sessions.model import (
     Condition,
     DesiredState,
@@ -15,27 +13,14 @@ from server.sessions.model import (
     UserAction,
 )
 
+from .numbers import numbers
 from .validate import PASSWORD_MASK
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def _numbers(kind: type[E], proto: Any, prefix: str, unspecified: E | None = None) -> dict[E, Any]:
-    """The proto's number of each value; a value that the proto lacks fails the import."""
-    return {
-        value: proto.Value(f"{prefix}_{'UNSPECIFIED' if value is unspecified else value.name}")
-        for value in kind
-    }
-
-
-STATES = _numbers(State, session_pb2.Session.State, "STATE")
+STATES = numbers(State, session_pb2.Session.State, "STATE")
 STATE_OF: dict[int, State] = {number: state for state, number in STATES.items()}
-DESIRED_STATES = _numbers(DesiredState, session_pb2.Session.DesiredState, "DESIRED_STATE")
-USER_ACTIONS = _numbers(
+DESIRED_STATES = numbers(DesiredState, session_pb2.Session.DesiredState, "DESIRED_STATE")
+USER_ACTIONS = numbers(
     UserAction, session_pb2.Condition.UserAction, "USER_ACTION", unspecified=UserAction.NONE
-)
-RECEIPT_TYPES = _numbers(
-    ReceiptType, event_pb2.ReceiptReceived.Type, "TYPE", unspecified=ReceiptType.UNKNOWN
 )
 
 

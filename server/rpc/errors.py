@@ -4,7 +4,7 @@ A class without a row of its own takes the row of its nearest ancestor. What is 
 becomes INTERNAL with a fixed text: its own text may hold anything and is for the log only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,16 @@ CATALOG: dict[type[BaseException], Spec] = {
 _CODES = {code.value[0]: code for code in StatusCode}
 
 
+def _with_reasons(kind: type[errors.DomainError]) -> Iterator[type[errors.DomainError]]:
+    for child in kind.__subclasses__():
+        if "reason" in vars(child):
+            yield child
+        yield from _with_reasons(child)
+
+
+_BY_REASON = {kind.reason: kind for kind in _with_reasons(errors.DomainError)}
+
+
 def spec_of(kind: type[BaseException]) -> Spec | None:
     """The row of `kind` or of its nearest ancestor; None: not for the wire."""
     return next((CATALOG[base] for base in kind.__mro__ if base in CATALOG), None)
@@ -154,6 +164,16 @@ def status_of(error: BaseException, request_id: str = "") -> Status:
         details.append(RequestInfo(request_id=request_id))
     for detail in details:
         status.details.add().Pack(detail)
+    return status
+
+
+def recorded_status(reason: str, message: str, metadata: Mapping[str, str]) -> Status:
+    """The status of an error that was stored by its reason, such as a failed operation's."""
+    kind = _BY_REASON.get(reason)
+    spec = spec_of(kind) if kind else None
+    info = ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    status = Status(code=_number(spec.code if spec else StatusCode.INTERNAL), message=message)
+    status.details.add().Pack(info)
     return status
 
 

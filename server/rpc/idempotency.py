@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -33,6 +34,13 @@ _UNFINISHED = b""
 log = structlog.get_logger(__name__)
 
 
+class Attempt(Enum):
+    """Whether work may find traces of itself."""
+
+    FIRST = "first"
+    AGAIN = "again"  # an earlier run was cut off; how far it had come is unknown
+
+
 @dataclass(eq=False, slots=True)
 class _Run:
     """One request being worked on, and everybody who waits for it."""
@@ -52,7 +60,7 @@ class Idempotency:
     and finds its result when it asks again. Failures are not kept: a repeat tries again.
 
     The request_id is recorded before the work begins. If the server dies within, the next repeat
-    is told so (`repeated`), and the work must find out how far the first run had come.
+    is told so (`Attempt.AGAIN`), and the work must find out how far the first run had come.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -79,9 +87,9 @@ class Idempotency:
         await self._stack.aclose()
 
     async def once(
-        self, request: Message, response: type[R], work: Callable[[bool], Awaitable[R]]
+        self, request: Message, response: type[R], work: Callable[[Attempt], Awaitable[R]]
     ) -> R:
-        """Runs `work(repeated)` unless this request was answered before.
+        """Runs `work` unless this request was answered before.
 
         Args:
             request: has a valid `request_id`; without one the work simply runs.
@@ -93,7 +101,7 @@ class Idempotency:
         """
         request_id: str = request.request_id.lower()  # type: ignore[attr-defined]
         if not request_id:
-            return await work(False)  # noqa: FBT003  (positional in the callback's type)
+            return await work(Attempt.FIRST)
         run = _Run(request.DESCRIPTOR.full_name, _digest(request))
         known = self._runs.get(request_id)
         if known is None:
@@ -107,7 +115,7 @@ class Idempotency:
         return response.FromString(await _outcome(known))
 
     async def _carry_out(
-        self, request_id: str, run: _Run, work: Callable[[bool], Awaitable[Message]]
+        self, request_id: str, run: _Run, work: Callable[[Attempt], Awaitable[Message]]
     ) -> None:
         try:
             run.response = await self._answer(request_id, run, work)
@@ -123,13 +131,14 @@ class Idempotency:
             run.done.set()
 
     async def _answer(
-        self, request_id: str, run: _Run, work: Callable[[bool], Awaitable[Message]]
+        self, request_id: str, run: _Run, work: Callable[[Attempt], Awaitable[Message]]
     ) -> bytes:
         before = await self._database.write(partial(self._claim, request_id, run))
         if before:
             return before
         try:
-            response = (await work(before is not None)).SerializeToString()
+            attempt = Attempt.FIRST if before is None else Attempt.AGAIN
+            response = (await work(attempt)).SerializeToString()
         except Unavailable:
             raise  # it may have taken effect: the claim stays
         except DomainError:

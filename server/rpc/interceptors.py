@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
 from server.core.calls import CURRENT_CALL, Call
-from server.core.errors import DomainError, FieldInvalid, TokenInvalid
+from server.core.errors import DomainError, FieldInvalid, ServerDraining, TokenInvalid
 
-from .auth import AdminKey
+from .auth import AdminKey, is_open
 from .errors import WireStatus, spec_of, status_of
+from .streams import closing
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic for mypy only
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -41,13 +41,24 @@ class _Undecodable:
 _UNDECODABLE = _Undecodable()
 
 
+class _Wrapped(NamedTuple):
+    served: Handler
+    refused: Handler
+    late: Handler
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler once and keeps the result: nothing is built per call but its context."""
 
     def __init__(self, key: AdminKey, *, log_calls: bool = False) -> None:
         self._key = key
         self._log_calls = log_calls
-        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
+        self._is_draining = False
+        self._wrapped: dict[str, _Wrapped] = {}
+
+    def drain(self) -> None:
+        """From now on every call but health checks is told to come back later."""
+        self._is_draining = True
 
     async def intercept_service(
         self,
@@ -60,13 +71,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._wrapped[method] = (
-                self._wrap(method, handler, _behaviour(handler)),
-                self._wrap(method, handler, _refuse),
+            self._wrapped[method] = _Wrapped(
+                served=self._wrap(method, handler, _behaviour(handler)),
+                refused=self._wrap(method, handler, _refuse),
+                late=self._wrap(method, handler, _come_back),
             )
-        served, refused = self._wrapped[method]
-        may = self._key.opens(method, handler_call_details.invocation_metadata)
-        return served if may else refused
+        wrapped = self._wrapped[method]
+        if not self._key.opens(method, handler_call_details.invocation_metadata):
+            return wrapped.refused
+        if self._is_draining and not is_open(method):
+            return wrapped.late
+        return wrapped.served
 
     def _wrap(self, method: str, handler: Handler, behaviour: Callable[..., Any]) -> Handler:
         guarded = self._guard(method.strip("/"), behaviour)
@@ -108,7 +123,7 @@ def _behaviour(handler: Handler) -> Callable[..., Any]:
 
 def _written(generator: Callable[..., AsyncIterator[Any]]) -> Callable[..., Awaitable[None]]:
     async def write_all(request: Any, context: Context) -> None:
-        async with aclosing(generator(request, context)) as responses:  # type: ignore[type-var]
+        async with closing(generator(request, context)) as responses:
             async for response in responses:
                 await context.write(response)
 
@@ -117,6 +132,10 @@ def _written(generator: Callable[..., AsyncIterator[Any]]) -> Callable[..., Awai
 
 async def _refuse(_request: Any, _context: Context) -> None:
     raise TokenInvalid
+
+
+async def _come_back(_request: Any, _context: Context) -> None:
+    raise ServerDraining
 
 
 async def _reject(_request: Any, _context: Context) -> None:

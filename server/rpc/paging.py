@@ -4,12 +4,15 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from server.core.errors import FieldInvalid, PageTokenMismatch
 
+T = TypeVar("T")
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 500
 _VERSION = "1"
@@ -22,6 +25,17 @@ class Page:
     size: int
     after: str
     _query: str
+
+    @property
+    def look_ahead(self) -> int:
+        """How many items to fetch: one more than the page holds tells whether there is another."""
+        return self.size + 1
+
+    def cut(self, found: Sequence[T], position: Callable[[T], str]) -> tuple[Sequence[T], str]:
+        """The page of what was fetched with `look_ahead`, and the token of the next page."""
+        if len(found) <= self.size:
+            return found, ""
+        return found[: self.size], self.next_token(position(found[self.size - 1]))
 
     def next_token(self, last: str) -> str:
         """The token that goes on after the item at `last`."""

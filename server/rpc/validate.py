@@ -1,7 +1,7 @@
 """Checks of request fields. All bad fields of a request are reported together."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
@@ -23,7 +23,6 @@ LONGEST_TEXT_BYTES = 65_536
 LONGEST_PROXY_URL = 512
 PASSWORD_MASK = "***"  # noqa: S105  (what is shown instead of one)
 _LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PROXY_SCHEMES = ("http", "https", "socks5")
 
@@ -112,13 +111,6 @@ def proxy_url(value: str, field: str) -> str:
     return value
 
 
-def phone_number(value: str, field: str) -> str:
-    """An E.164 number, as bare digits."""
-    if not _PHONE.fullmatch(value):
-        raise FieldInvalid(field=field, problem="must be E.164, such as +15551234567")
-    return value[1:]
-
-
 def text_body(value: str, field: str) -> str:
     """The text of a message."""
     if not value:
@@ -194,3 +186,9 @@ def chosen(message: Any, oneof: str) -> str:
         names = ", ".join(each.name for each in members)
         raise FieldInvalid(field=oneof, problem=f"set one of {names}")
     return name
+
+
+def at_most(count: int, value: Sequence[Any], field: str) -> None:
+    """Bounds a repeated field."""
+    if len(value) > count:
+        raise FieldInvalid(field=field, problem=f"at most {count}")

@@ -12,7 +12,7 @@ from server.core.errors import (
     ServerDraining,
     SessionNotPaired,
 )
-from server.rpc.idempotency import Idempotency
+from server.rpc.idempotency import Attempt, Idempotency
 from server.state import Database
 
 ID = "0f2ac8f0-53a5-4c3b-9f6b-5b6f0c2b1a11"
@@ -40,8 +40,8 @@ class Work:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def __call__(self, repeated):
-        self.runs.append(repeated)
+    async def __call__(self, attempt):
+        self.runs.append(attempt)
         number = len(self.runs)
         await self.go.wait()
         if self.error:
@@ -86,7 +86,7 @@ async def test_a_repeat_gets_the_first_response(once):
     work = Work()
     for asked in (request(), request(), request(request_id=ID.upper())):
         assert (await once(work, asked)).message_id == "m1"
-    assert work.runs == [False]
+    assert work.runs == [Attempt.FIRST]
 
 
 async def test_it_is_remembered_across_a_restart_for_a_day(database, clock):
@@ -121,7 +121,7 @@ async def test_simultaneous_repeats_share_one_run(once):
     async with asyncio.TaskGroup() as group:
         calls = [group.create_task(once(work)) for _ in range(20)]
     assert {call.result().message_id for call in calls} == {"m1"}
-    assert work.runs == [False]
+    assert work.runs == [Attempt.FIRST]
 
 
 async def test_a_caller_that_leaves_does_not_stop_the_work(once):
@@ -133,7 +133,7 @@ async def test_a_caller_that_leaves_does_not_stop_the_work(once):
             await once(work)
     work.go.set()
     assert (await once(work)).message_id == "m1"
-    assert work.runs == [False]
+    assert work.runs == [Attempt.FIRST]
 
 
 async def test_a_failure_is_told_to_all_who_wait_and_then_forgotten(once):
@@ -148,7 +148,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_then_forgotten(once):
     assert {type(call.result()) for call in calls} == {SessionNotPaired}
     work.error = None
     assert (await once(work, request("other"))).message_id == "m2"
-    assert work.runs == [False, False]
+    assert work.runs == [Attempt.FIRST, Attempt.FIRST]
 
 
 async def outcome(call):
@@ -168,7 +168,7 @@ async def test_a_failure_that_may_have_taken_effect_makes_the_next_run_a_repeat(
     with pytest.raises(RequestIdReused):
         await once(work, request("other"))
     assert (await once(work)).message_id == "m2"
-    assert work.runs == [False, True]
+    assert work.runs == [Attempt.FIRST, Attempt.AGAIN]
 
 
 async def test_work_that_the_end_of_the_server_cut_short_is_told_so(database, clock):
@@ -183,4 +183,4 @@ async def test_work_that_the_end_of_the_server_cut_short_is_told_so(database, cl
     work.go.set()
     async with Idempotency(database, clock) as second:
         assert (await second.once(request(), SendMessageResponse, work)).message_id == "m2"
-    assert work.runs == [False, True]
+    assert work.runs == [Attempt.FIRST, Attempt.AGAIN]

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -106,3 +106,21 @@ async def test_handlers_know_their_call(served):
     """Log lines of a handler carry the method and the caller's request id."""
     await served.unary(StringValue(), metadata=(*toy.METADATA, ("x-request-id", "abc")))
     assert (served.service.call.rpc, served.service.call.request_id) == ("toy.Toy/Unary", "abc")
+
+
+async def test_a_draining_server_says_so_to_new_calls(served):
+    """With the time to come back; calls that run already go on, and health still answers."""
+    running = served.stream(StringValue(value="endless"), metadata=toy.METADATA)
+    await running.read()
+    served.interceptor.drain()
+    for method in (served.unary, served.stream):
+        call = method(StringValue(), metadata=toy.METADATA)
+        status = await toy.status_of(call)
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert toy.reason_of(status) == "SERVER_DRAINING"
+        assert len(toy.unpacked(status, RetryInfo)) == 1
+    assert (await running.read()).value == "more"
+    running.cancel()
+    health = health_pb2_grpc.HealthStub(served.channel)
+    await health.Check(health_pb2.HealthCheckRequest())
+    assert await refused(served.unary(StringValue()))

@@ -46,6 +46,16 @@ def test_a_token_belongs_to_its_query():
             page_of(other)
 
 
+def test_the_last_page_has_no_token():
+    """One item more than the page is fetched, to know."""
+    page = page_of(ListSessionsRequest(page_size=2))
+    assert page.look_ahead == 3
+    assert page.cut(["a", "b"], str) == (["a", "b"], "")
+    items, token = page.cut(["a", "b", "c"], str)
+    assert items == ["a", "b"]
+    assert page_of(ListSessionsRequest(page_size=2, page_token=token)).after == "b"
+
+
 def forged(value):
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 

@@ -96,21 +96,6 @@ def test_bad_proxies(bad):
     assert bad not in error.value.message
 
 
-def test_phone_numbers():
-    """E.164 only, given back as digits."""
-    assert validate.phone_number("+15551234567", "f") == "15551234567"
-    for bad in (
-        "",
-        "15551234567",
-        "+0155512345",
-        "+1555",
-        "+1 555 123",
-        "+1555123456789012",
-        "+1555\uff15\uff151234",
-    ):
-        assert refused(validate.phone_number, bad, "f") == ["f"]
-
-
 def test_texts_are_measured_in_bytes():
     """65536 bytes of UTF-8, however many characters that is."""
     assert validate.text_body("é" * 32_768, "f")

@@ -70,10 +70,10 @@ def register(service, server):
 class Toy:
     """The service and a client for it."""
 
-    def __init__(self, service, channel, address):
+    def __init__(self, service, channel, interceptor):
         self.service = service
         self.channel = channel
-        self.address = address
+        self.interceptor = interceptor
         codec = {
             "request_serializer": StringValue.SerializeToString,
             "response_deserializer": StringValue.FromString,
@@ -92,11 +92,12 @@ class _ToyDescriptor:
 async def serving():
     """Serves a ToyService on a free port."""
     service = ToyService()
-    server = RpcServer(CallInterceptor(AdminKey(KEY)), [Service(_ToyDescriptor, register, service)])
+    interceptor = CallInterceptor(AdminKey(KEY), log_calls=True)
+    server = RpcServer(interceptor, [Service(_ToyDescriptor, register, service)])
     address = await server.start("127.0.0.1:0", None)
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Toy(service, channel, address)
+            yield Toy(service, channel, interceptor)
     finally:
         await server.drain()
         await server.stop(timedelta(seconds=2))

@@ -1,0 +1,95 @@
+"""Backups, restores and operations as messages of `roost.v1`."""
+
+from roost.v1 import backup_pb2, operation_pb2
+
+from server.backups.model import (
+    Backup,
+    BackupKind,
+    BackupState,
+    Operation,
+    RestoreMode,
+    RestorePlan,
+    RestoreResult,
+    StorageLocation,
+)
+
+from .errors import recorded_status
+from .numbers import numbers
+
+STATES = numbers(BackupState, backup_pb2.Backup.State, "STATE")
+KINDS = numbers(BackupKind, backup_pb2.Backup.Kind, "KIND")
+RESTORE_MODES = numbers(RestoreMode, backup_pb2.RestoreMode, "RESTORE_MODE")
+RESTORE_MODE_OF: dict[int, RestoreMode] = {
+    backup_pb2.RESTORE_MODE_UNSPECIFIED: RestoreMode.AUTO,
+    **{number: mode for mode, number in RESTORE_MODES.items()},
+}
+
+
+def backup(value: Backup) -> backup_pb2.Backup:
+    """A sealed copy."""
+    return backup_pb2.Backup(
+        name=str(value.name),
+        state=STATES[value.state],
+        state_reason=value.state_reason,
+        kind=KINDS[value.kind],
+        storage_location=str(value.storage_location),
+        size_bytes=value.size_bytes,
+        logical_bytes=value.logical_bytes,
+        sha256=value.sha256,
+        format_version=value.format_version,
+        device_fingerprint=value.device_fingerprint,
+        connect_epoch=value.connect_epoch,
+        schema_version=value.schema_version,
+        engine_version=value.engine_version,
+        create_time=value.create_time,
+        verify_time=value.verify_time,
+    )
+
+
+def restore_plan(value: RestorePlan) -> backup_pb2.RestorePlan:
+    """What a restore will do, or did."""
+    return backup_pb2.RestorePlan(
+        backup=str(value.backup),
+        target_session=str(value.target),
+        mode=RESTORE_MODES[value.mode],
+        reasons=value.reasons,
+        losses=value.losses,
+        replaces_credentials=value.replaces_credentials,
+        age=value.age,
+    )
+
+
+def restore_result(value: RestoreResult) -> backup_pb2.RestoreResult:
+    """What a restore did."""
+    return backup_pb2.RestoreResult(plan=restore_plan(value.plan), trash=value.trash)
+
+
+def storage_location(value: StorageLocation) -> backup_pb2.StorageLocation:
+    """A configured place for backups."""
+    return backup_pb2.StorageLocation(
+        name=str(value.name), scheme=value.scheme, primary=value.primary
+    )
+
+
+def operation(value: Operation) -> operation_pb2.Operation:
+    """Long-running work as it is now."""
+    message = operation_pb2.Operation(
+        name=str(value.name),
+        target=value.target,
+        done=value.done,
+        progress=operation_pb2.Operation.Progress(
+            phase=value.progress.phase,
+            bytes_done=value.progress.bytes_done,
+            bytes_total=value.progress.bytes_total,
+        ),
+        create_time=value.create_time,
+        end_time=value.end_time,
+    )
+    if (failure := value.failure) is not None:
+        status = recorded_status(failure.reason, failure.message, failure.metadata)
+        message.error.CopyFrom(status)
+    elif value.backup is not None:
+        message.backup.CopyFrom(backup(value.backup))
+    elif value.restore is not None:
+        message.restore.CopyFrom(restore_result(value.restore))
+    return message
