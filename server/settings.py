@@ -31,7 +31,7 @@ NESTING = "__"
 MASK = "***"
 # Read by other programs of the project, not by the server: set-up script, client and command line.
 FOREIGN = frozenset(
-    {"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_KEY", "ROOST_KEY_FILE", "ROOST_CA_FILE"}
+    {"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA_FILE"}
 )
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(\d{1,5})")
 _HIGHEST_PORT = 65535

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -423,3 +424,14 @@ def test_a_key_comes_from_a_file(apart, cli, tmp_path):
     (tmp_path / "key").write_text("from-file\n")
     cli("sessions", "get", "x", "--key-file", str(tmp_path / "key"))
     assert apart.keys == ["Bearer from-file"]
+
+
+def test_the_documentation_knows_every_command_and_exit_code():
+    """docs/cli.md is written by hand; the tables are not."""
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for number, meaning in exits.described():
+        assert f"| {number} | {meaning} |" in text
+    for name in COMMANDS:
+        assert f"`roost {name}" in text
+    for name in roost.get_command(None, "sessions").commands:
+        assert name in text

@@ -5,6 +5,8 @@ import json
 import pytest
 from roost_client import discovery
 
+from server import settings
+
 
 @pytest.fixture
 def data_dir(tmp_path):
@@ -73,3 +75,12 @@ def test_a_local_server_with_tls_says_so(data_dir):
 def test_the_key_is_not_in_the_representation(data_dir):
     """A target may be logged."""
     assert "local-key" not in repr(find(data_dir))
+
+
+def test_client_and_server_agree_without_any_setting():
+    """The same default address and data directory, and the server minds none of our variables."""
+    defaults = settings.Settings.model_fields
+    assert defaults["listen"].default == discovery.DEFAULT_ADDRESS
+    assert defaults["data_dir"].default.expanduser() == discovery.default_data_dir({})
+    assert {"ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA_FILE"} <= settings.FOREIGN
+    assert {"ROOST_DATA_DIR", "ROOST_ADMIN_KEY_FILE"} <= set(settings.names())

@@ -51,8 +51,34 @@ def test_a_key_file_open_to_others_is_a_problem(folder, capsys):
     (folder / "backup.key").touch(0o600)
     code, found = doctor(capsys, "--address", "127.0.0.1:1")
     assert code == exits.UNHEALTHY
-    assert found["admin.key"]["action"] == "chmod 600 it"
-    assert "empty" in found["backup.key"]["detail"]
+    assert found["admin key"]["action"] == "chmod 600 it"
+    assert "empty" in found["backup key"]["detail"]
+
+
+def test_a_misspelt_setting_is_a_problem(folder, capsys, monkeypatch):
+    """The server would not start; nothing else can be checked then."""
+    monkeypatch.setenv("ROOST_LISTN", "127.0.0.1:1")
+    code, found = doctor(capsys, "--address", "127.0.0.1:1")
+    assert code == exits.UNHEALTHY
+    assert "ROOST_LISTEN" in found["configuration"]["detail"]
+
+
+def test_backup_locations_are_tried(folder, capsys, monkeypatch):
+    """A place that is there, one that is not yet, and one that cannot be."""
+    (folder / "there").mkdir()
+    (folder / "file").touch()
+    urls = {
+        "good": f"file://{folder}/there",
+        "new": f"file://{folder}/not-yet",
+        "bad": f"file://{folder}/file",
+        "odd": "gopher://nowhere",
+    }
+    monkeypatch.setenv("ROOST_BACKUP__LOCATIONS", json.dumps(urls))
+    code, found = doctor(capsys, "--address", "127.0.0.1:1")
+    assert code == exits.UNHEALTHY
+    statuses = {name: found[f"backups in {name}"]["status"] for name in urls}
+    assert statuses == {"good": "ok", "new": "ok", "bad": "problem", "odd": "problem"}
+    assert not (folder / "not-yet").exists()
 
 
 def test_an_open_data_directory_is_a_problem(tmp_path):

@@ -18,7 +18,6 @@ Status = Literal["ok", "warning", "problem"]
 OLDEST_PYTHON = (3, 11)
 CLIENT_LIBRARIES = ("grpcio", "protobuf", "click", "rich", "segno")
 SERVER_LIBRARIES = ("neonize", "sqlalchemy", "cryptography", "pydantic-settings", "structlog")
-KEY_FILES = ("admin.key", "backup.key")
 LOW_DISK, NO_DISK = 1 << 30, 100 << 20
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -83,18 +82,15 @@ def data_dir(folder: Path) -> Check:
     return Check("data directory", "ok", str(folder))
 
 
-def key_files(folder: Path) -> Iterator[Check]:
+def key_file(name: str, path: Path) -> Check:
     """Readable by us alone."""
-    for name in KEY_FILES:
-        path = folder / name
-        if not path.exists():
-            yield Check(name, "ok", "made at the first start")
-        elif path.stat().st_mode & OTHERS:
-            yield Check(name, "problem", f"{path} is open to others", "chmod 600 it")
-        elif not path.read_bytes().strip():
-            yield Check(name, "problem", f"{path} is empty", "put your copy back")
-        else:
-            yield Check(name, "ok", str(path))
+    if not path.exists():
+        return Check(name, "ok", f"{path} (made at the first start)")
+    if path.stat().st_mode & OTHERS:
+        return Check(name, "problem", f"{path} is open to others", "chmod 600 it")
+    if not path.read_bytes().strip():
+        return Check(name, "problem", f"{path} is empty", "put your copy back")
+    return Check(name, "ok", str(path))
 
 
 def disk(folder: Path) -> Check:
@@ -112,6 +108,8 @@ def port(listen: str, folder: Path) -> Check:
     if running_pid(folder):
         return Check("port", "ok", f"{listen} (a server runs on this data directory)")
     host, _, number = listen.rpartition(":")
+    if number == "0":
+        return Check("port", "ok", f"{host}: a free one is taken")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

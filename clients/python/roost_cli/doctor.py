@@ -1,5 +1,6 @@
 """`roost doctor`."""
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,7 @@ def command(shell: Shell) -> int:
     Exits with 9 when there is a problem; warnings are no problem.
     """
     worst = OK
-    for check in findings(shell):
+    for check in findings(shell, shell.data_dir):
         if check.status == "problem":
             worst = UNHEALTHY
         if shell.as_json:
@@ -35,17 +36,15 @@ def command(shell: Shell) -> int:
     return worst
 
 
-def findings(shell: Shell) -> Iterator[Check]:
+def findings(shell: Shell, folder: str) -> Iterator[Check]:
     """All checks, in order."""
-    folder = default_data_dir()
     yield checks.python()
-    yield from checks.libraries()
-    yield checks.libmagic()
-    yield checks.data_dir(folder)
-    yield from checks.key_files(folder)
-    yield checks.disk(folder)
-    yield checks.port("127.0.0.1:50051", folder)
-    yield from server(shell, folder)
+    libraries = list(checks.libraries())
+    yield from libraries
+    if all(check.status == "ok" for check in libraries):
+        yield checks.libmagic()
+        yield from importlib.import_module(".checks_server", __package__).configured(folder)
+    yield from server(shell, Path(folder) if folder else default_data_dir())
 
 
 def server(shell: Shell, folder: Path) -> Iterator[Check]:

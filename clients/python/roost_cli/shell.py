@@ -33,8 +33,9 @@ HINTS = {
 class Shell:
     """One run of a command: the client and where to write."""
 
-    def __init__(self, roost: Client, *, as_json: bool) -> None:
+    def __init__(self, roost: Client, *, data_dir: str, as_json: bool) -> None:
         self.roost = roost
+        self.data_dir = data_dir
         self.as_json = as_json
 
     @property
@@ -99,7 +100,9 @@ def with_server(function: Callable[Concatenate[Shell, P], int | None]) -> Callab
         key = key_file.read_text().strip() if key_file else ""
         with Client(address, key, data_dir=data_dir, patience=PATIENCE) as client:
             try:
-                return function(Shell(client, as_json=as_json), *arguments, **options)
+                return function(
+                    Shell(client, data_dir=data_dir, as_json=as_json), *arguments, **options
+                )
             except RoostError as error:
                 return report(error, as_json=as_json, address=client.target.address)
 

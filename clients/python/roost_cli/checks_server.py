@@ -1,0 +1,51 @@
+"""What `roost doctor` checks where the server is installed: its configuration and its backends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from server import settings
+from server.settings import ConfigurationError, Settings
+from storage_backends.errors import StorageError
+from storage_backends.registry import Registry
+
+from .checks import Check, data_dir, disk, key_file, port
+
+
+def configured(folder: str) -> Iterator[Check]:
+    """The configuration and everything it names, as `roost serve` would find it here."""
+    try:
+        found = settings.load(data_dir=folder or None)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            yield Check("configuration", "problem", problem, "docs/configuration.md")
+        return
+    yield Check("configuration", "ok", "valid")
+    home = found.data_dir
+    yield data_dir(home)
+    yield key_file("admin key", found.admin_key_file or home / "admin.key")
+    yield key_file("backup key", found.backup.key_file or home / "backup.key")
+    yield disk(home)
+    yield port(found.listen, home)
+    yield from locations(found, home)
+
+
+def locations(found: Settings, home: Path) -> Iterator[Check]:
+    """Every place for backups is there and lets us in."""
+    urls = {name: url.get_secret_value() for name, url in found.backup.locations.items()}
+    registry = Registry.with_plugins()
+    for name, url in (urls or {"local": f"file://{home / 'backups'}"}).items():
+        yield location(registry, f"backups in {name}", url)
+
+
+def location(registry: Registry, name: str, url: str) -> Check:
+    """One place; a folder that is not there yet is left for the server to make."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not Path(parts.path).exists():
+        return Check(name, "ok", f"{parts.path} (made at the first start)")
+    try:
+        with registry.create(url) as backend:
+            next(backend.list(), None)
+            return Check(name, "ok", backend.name)
+    except StorageError as error:
+        return Check(name, "problem", str(error), "see ROOST_BACKUP__LOCATIONS")
