@@ -1,0 +1,100 @@
+"""How a backup may be restored: a pure decision, and the reasons for it.
+
+A copy may go on byte for byte only if nothing can have happened on the wire since: it was taken
+after the engine had ended cleanly, and this very session has not started an engine again. In every
+other case the ratchets in the copy may lie behind what contacts have seen: the next messages would
+be thrown away by their phones, unseen by anyone. Then the copy is re-keyed.
+"""
+
+from datetime import datetime
+
+from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
+from server.core.names import SessionName
+from server.sessions.model import Session, State
+
+from .manifest import Manifest
+from .model import BackupState, RestoreMode, RestorePlan
+
+REKEY_LOSSES = (
+    "Messages received after the copy was taken are not in it; the event log keeps its own.",
+    "Votes, edits and reactions to messages after the copy may not be readable.",
+    "Contacts' messages that were on the way may need to be sent again by their phones.",
+)
+
+
+REVOKED = "The session is unlinked: WhatsApp will probably refuse a login with these credentials."
+
+
+def plan_restore(
+    manifest: Manifest,
+    *,
+    target: SessionName,
+    present: Session | None,
+    has_store: bool,
+    mode: RestoreMode,
+    newest_epoch: int | None,
+    now: datetime,
+) -> RestorePlan:
+    """Decides how to restore `manifest` into `target`.
+
+    Args:
+        manifest: The backup.
+        target: Where it goes.
+        present: `target` as this server has it recorded; None if it does not know it.
+        has_store: Credentials are there already.
+        mode: What the caller wants.
+        newest_epoch: The highest connect epoch in any newer backup of the session; 0: there is
+            none; None: one cannot be read.
+        now: For the age.
+
+    Raises:
+        BackupNotRestorable: it is not ACTIVE.
+        ExactRestoreUnsafe: EXACT is wanted and cannot be proven safe.
+    """
+    if manifest.state is not BackupState.ACTIVE:
+        raise BackupNotRestorable(backup=str(manifest.name), state=manifest.state.value)
+    doubts = doubts_about_exact(manifest, target, present, newest_epoch)
+    if mode is RestoreMode.EXACT and doubts:
+        raise ExactRestoreUnsafe(backup=str(manifest.name), why="; ".join(doubts))
+    if mode is RestoreMode.REKEY:
+        exact, reasons = False, ["fresh ratchets were asked for"]
+    elif doubts:
+        exact, reasons = False, doubts
+    else:
+        exact, reasons = True, ["the copy is the session's last state and it has not run since"]
+    losses = () if exact else REKEY_LOSSES
+    if present is not None and present.state is State.UNLINKED:
+        losses = (REVOKED, *losses)
+    return RestorePlan(
+        backup=manifest.name,
+        target=target,
+        mode=RestoreMode.EXACT if exact else RestoreMode.REKEY,
+        reasons=tuple(reasons),
+        losses=losses,
+        replaces_credentials=has_store,
+        age=now - manifest.create_time,
+    )
+
+
+def doubts_about_exact(
+    manifest: Manifest, target: SessionName, present: Session | None, newest_epoch: int | None
+) -> list[str]:
+    """Why the copy may not be the last state of these credentials; empty: it provably is."""
+    if not manifest.is_clean:
+        return ["the copy was taken while the session was running"]
+    if present is None:
+        return ["this server does not know the session and cannot tell whether it ran since"]
+    if target != manifest.name.session:
+        return ["the copy is of another session"]
+    if present.create_time != manifest.session_create_time:
+        return ["the copy is from another server's records of the session"]
+    doubts = []
+    if present.connect_epoch != manifest.connect_epoch:
+        doubts.append("the session has run since the copy was taken")
+    elif present.clean_epoch != present.connect_epoch:
+        doubts.append("the session's engine did not end cleanly")
+    if newest_epoch is None:
+        doubts.append("a newer backup of the session cannot be read")
+    elif newest_epoch > manifest.connect_epoch:
+        doubts.append("a newer backup shows that the session has run since")
+    return doubts
