@@ -39,6 +39,11 @@ _decode = msgspec.json.Decoder(Operation).decode
 class Report(Protocol):
     """Tells how far an operation is."""
 
+    @property
+    def operation(self) -> OperationName:
+        """Which operation."""
+        ...
+
     def __call__(self, phase: str, bytes_done: int = 0, bytes_total: int = 0) -> None:
         """Called from the loop, as often as one likes."""
         ...
@@ -48,21 +53,25 @@ Work = Callable[[Report], Awaitable[Backup | RestoreResult]]
 
 
 class _Running:
-    """An operation under way."""
+    """An operation under way; for its work it is the `Report`."""
 
     def __init__(self, operation: Operation) -> None:
-        self.operation = operation
+        self.state = operation
         self.changed = Wakeup()
         self.task: asyncio.Task[None] | None = None
         self.is_cancel_wanted = False
 
+    @property
+    def operation(self) -> OperationName:
+        return self.state.name
+
     def show(self, operation: Operation) -> None:
-        self.operation = operation
+        self.state = operation
         self.changed.wake()
 
-    def report(self, phase: str, bytes_done: int = 0, bytes_total: int = 0) -> None:
+    def __call__(self, phase: str, bytes_done: int = 0, bytes_total: int = 0) -> None:
         progress = Progress(phase=phase, bytes_done=bytes_done, bytes_total=bytes_total)
-        self.show(replace(self.operation, progress=progress))
+        self.show(replace(self.state, progress=progress))
 
 
 class Operations:
@@ -123,7 +132,7 @@ class Operations:
     async def get(self, name: OperationName) -> Operation:
         """The operation as it is now; raises OperationNotFound."""
         if (running := self._running.get(name)) is not None:
-            return running.operation
+            return running.state
         found = await self._database.read(lambda connection: _find(connection, name))
         if found is None:
             raise OperationNotFound(name=str(name))
@@ -135,7 +144,7 @@ class Operations:
             lambda connection: _list(connection, target, after, limit)
         )
         return [
-            running.operation if (running := self._running.get(stored.name)) else stored
+            running.state if (running := self._running.get(stored.name)) else stored
             for stored in found
         ]
 
@@ -146,11 +155,11 @@ class Operations:
             yield await self.get(name)
             return
         while True:
-            operation = running.operation
+            operation = running.state
             yield operation
             if operation.done:
                 return
-            if running.operation is operation:
+            if running.state is operation:
                 await running.changed.wait()
 
     async def cancel(self, name: OperationName) -> None:
@@ -163,10 +172,10 @@ class Operations:
             running.task.cancel()
 
     async def _run(self, running: _Running, session: SessionName, work: Work) -> None:
-        operation = running.operation
+        operation = running.state
         changes: dict[str, object]
         try:
-            result = await work(running.report)
+            result = await work(running)
             changes = {"backup" if isinstance(result, Backup) else "restore": result}
         except asyncio.CancelledError:
             ended = OperationCancelled if running.is_cancel_wanted else OperationInterrupted
@@ -177,7 +186,7 @@ class Operations:
         except Exception:
             logger.exception("operation.failed", operation=str(operation.name), reason="INTERNAL")
             changes = {"failure": OperationFailure(reason="INTERNAL", message="internal error")}
-        done = replace(running.operation, end_time=self._clock.now(), **changes)  # type: ignore[arg-type]
+        done = replace(running.state, end_time=self._clock.now(), **changes)  # type: ignore[arg-type]
         try:
             await asyncio.shield(self._database.write(lambda connection: _end(connection, done)))
         except StorageUnavailable:  # shown all the same; after a restart it counts as interrupted
@@ -191,7 +200,7 @@ class Operations:
             raise ServerDraining
 
     def _forget(self, running: _Running, session: SessionName) -> None:
-        del self._running[running.operation.name]
+        del self._running[running.operation]
         del self._by_session[session]
 
 

@@ -1,0 +1,56 @@
+"""What backups need of the sessions; `sessions.manager.SessionManager` is it."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from server.core.names import SessionName
+from server.engine.base import Account
+from server.sessions.model import Session, State
+
+
+class Held(Protocol):
+    """A session that nobody else may start, pair, delete or restore meanwhile."""
+
+    async def install(self, store: Path, *, account: Account) -> Session:
+        """Moves `store` into a new store epoch; what was there goes to trash. Left STOPPED."""
+        ...
+
+    @property
+    def trash(self) -> str:
+        """Where `install` put the replaced store, below the data directory; empty: none."""
+        ...
+
+
+class Sessions(Protocol):
+    """The sessions of this server."""
+
+    def get(self, name: SessionName, *, show_deleted: bool = True) -> Session:
+        """The session as recorded; raises SessionNotFound."""
+        ...
+
+    def list(
+        self,
+        *,
+        states: frozenset[State] = frozenset(),
+        show_deleted: bool = False,
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[Session]:
+        """Sessions by name; no states: all."""
+        ...
+
+    async def create(
+        self, *, session_id: str, display_name: str, labels: Mapping[str, str], proxy_url: str
+    ) -> Session:
+        """Makes a session without credentials; raises SessionExists."""
+        ...
+
+    def hold(self, name: SessionName, operation: str) -> AbstractAsyncContextManager[Held]:
+        """Takes a session that is not running; raises OperationInProgress, SessionWrongState."""
+        ...
+
+    def store_path(self, name: SessionName) -> Path | None:
+        """The store of a session that has credentials; None if it has none."""
+        ...

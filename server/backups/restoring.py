@@ -1,0 +1,159 @@
+"""Carrying out one restore."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from server.core.clock import Clock
+from server.core.errors import (
+    BackupCorrupt,
+    CredentialsExist,
+    SessionNotFound,
+    SessionWrongState,
+)
+from server.core.names import SessionName
+from server.sessions.model import Session, State
+
+from .archive import Archive
+from .catalog import Catalog
+from .identity import Device, hash_jid
+from .manifest import Manifest
+from .model import RestoreMode, RestorePlan, RestoreResult
+from .operations import Report
+from .planning import doubts_about_exact, plan_restore
+from .ports import Sessions
+from .rekeying import protect, rekey
+from .scratch import Scratch
+from .verify import drill
+from .workers import Workers
+
+logger = structlog.get_logger(__name__)
+
+IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
+RUNNING = frozenset(State) - IDLE - {State.DELETED}
+
+
+@dataclass(frozen=True, slots=True)
+class Restorer:
+    """Reads a copy into scratch, makes it safe, checks it, and installs it."""
+
+    sessions: Sessions
+    catalog: Catalog
+    workers: Workers
+    scratch: Scratch
+    clock: Clock
+
+    async def plan(self, manifest: Manifest, target: SessionName, mode: RestoreMode) -> RestorePlan:
+        """What a restore would do now; raises as `planning.plan_restore`, SessionWrongState."""
+        present = self._find(target)
+        if present is not None:
+            _check_idle(present)
+        self._check_not_connected(manifest, target)
+        newest_epoch: int | None = 0
+        if not doubts_about_exact(manifest, target, present, 0):
+            newest_epoch = await self.catalog.newest_epoch(manifest.name)
+        return plan_restore(
+            manifest,
+            target=target,
+            present=present,
+            has_store=present is not None and self.sessions.store_path(target) is not None,
+            mode=mode,
+            newest_epoch=newest_epoch,
+            now=self.clock.now(),
+        )
+
+    async def restore(
+        self,
+        archive: Archive,
+        manifest: Manifest,
+        target: SessionName,
+        mode: RestoreMode,
+        report: Report,
+        *,
+        force: bool,
+    ) -> RestoreResult:
+        """Restores; the session is held meanwhile, so the plan made here is the one carried out.
+
+        A session that this server does not know is made last, so that a failed restore leaves
+        nothing behind.
+        """
+        async with AsyncExitStack() as stack:
+            held = None
+            if self._find(target) is not None:
+                hold = self.sessions.hold(target, str(report.operation))
+                held = await stack.enter_async_context(hold)
+            plan = await self.plan(manifest, target, mode)
+            if plan.replaces_credentials and not force:
+                raise CredentialsExist(session=str(target))
+            folder = stack.enter_context(self.scratch.folder())
+            store = folder / "store.db"
+            report("READING", 0, manifest.logical_bytes)
+            await archive.read_image(manifest, store)
+            report("CHECKING", 0, manifest.logical_bytes)
+            device = await self.workers.run(_prepare, store, manifest, plan.mode)
+            report("INSTALLING", 0, manifest.logical_bytes)
+            if held is None:
+                await self.sessions.create(
+                    session_id=target.session_id,
+                    display_name=manifest.display_name,
+                    labels=manifest.labels,
+                    proxy_url=manifest.proxy_url,
+                )
+                hold = self.sessions.hold(target, str(report.operation))
+                held = await stack.enter_async_context(hold)
+            await held.install(store, account=device.account)
+            report("INSTALLING", manifest.logical_bytes, manifest.logical_bytes)
+            logger.info(
+                "backup.restored",
+                backup=str(manifest.name),
+                session=str(target),
+                mode=plan.mode.value,
+                trash=held.trash,
+            )
+            return RestoreResult(plan=plan, trash=held.trash)
+
+    def _find(self, name: SessionName) -> Session | None:
+        try:
+            return self.sessions.get(name)
+        except SessionNotFound:
+            return None
+
+    def _check_not_connected(self, manifest: Manifest, target: SessionName) -> None:
+        """The same credentials must not connect twice: WhatsApp would replace one by the other."""
+        for session in self.sessions.list(states=RUNNING):
+            if (
+                session.name != target
+                and session.account is not None
+                and hash_jid(session.account) == manifest.jid_sha256
+            ):
+                _check_idle(session)
+
+
+def _check_idle(session: Session) -> None:
+    if session.state not in IDLE:
+        raise SessionWrongState(
+            session=str(session.name),
+            state=session.state.value,
+            allowed_states=tuple(sorted(state.value for state in IDLE)),
+        )
+
+
+def _prepare(store: Path, manifest: Manifest, mode: RestoreMode) -> Device:
+    """Drills the copy, gives it fresh ratchets if needed, and drills it again."""
+    _drill(store, manifest)
+    if mode is RestoreMode.REKEY:
+        rekey(store)
+    protect(store)
+    return _drill(store, manifest)
+
+
+def _drill(store: Path, manifest: Manifest) -> Device:
+    findings = drill(store)
+    device = findings.device
+    if findings.problems or device is None:
+        raise BackupCorrupt(backup=str(manifest.name), problem="; ".join(findings.problems))
+    if device.fingerprint != manifest.device_fingerprint:
+        raise BackupCorrupt(backup=str(manifest.name), problem="it holds another device")
+    return device

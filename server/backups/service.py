@@ -1,0 +1,167 @@
+"""Backups and restores of sessions' credentials, as the API offers them."""
+
+from types import TracebackType
+from typing import Self
+
+from server.core.clock import Clock
+from server.core.errors import CredentialsExist, SessionNotPaired
+from server.core.ids import time_ordered_id
+from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
+from server.sessions.model import Session
+
+from .catalog import Catalog
+from .keyring import Keyring
+from .locations import Locations
+from .making import Maker
+from .model import (
+    Backup,
+    BackupKind,
+    Operation,
+    RestoreMode,
+    RestorePlan,
+    RestoreResult,
+    StorageLocation,
+)
+from .operations import Operations, Report
+from .ports import Sessions
+from .restoring import Restorer
+from .scratch import Scratch
+from .workers import Workers
+
+
+class BackupService:
+    """Makes, lists and restores backups. `async with` after the locations, before the sessions."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        operations: Operations,
+        locations: Locations,
+        keyring: Keyring,
+        clock: Clock,
+        scratch: Scratch,
+        engine_version: str,
+    ) -> None:
+        self._sessions = sessions
+        self._operations = operations
+        self._locations = locations
+        self._scratch = scratch
+        self._workers = Workers()
+        self._catalog = Catalog(locations, keyring, self._workers, clock)
+        self._maker = Maker(sessions, self._catalog, self._workers, scratch, clock, engine_version)
+        self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
+
+    async def __aenter__(self) -> Self:
+        await self._workers.__aenter__()
+        await self._workers.run(self._scratch.prepare)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._workers.__aexit__(kind, error, traceback)
+
+    def locations(self) -> list[StorageLocation]:
+        """The configured places, the primary first."""
+        return self._locations.list()
+
+    async def create(
+        self,
+        session: SessionName,
+        location: StorageLocationName | None = None,
+        kind: BackupKind | None = None,
+    ) -> Operation:
+        """Starts a backup; its result is the backup.
+
+        Without `kind` it is QUIESCED when the copy is provably the session's last state, else HOT.
+
+        Raises SessionNotFound, SessionNotPaired, StorageLocationNotFound, OperationInProgress.
+        """
+        self._check_paired(session)
+        place = location or self._locations.primary
+        self._locations.check(place)
+        name = BackupName(session, time_ordered_id())
+
+        async def work(report: Report) -> Backup:
+            return await self._maker.make(name, place, kind, report)
+
+        return await self._operations.start(target=str(name), session=session, work=work)
+
+    async def backup_now(self, session: SessionName, kind: BackupKind | None = None) -> Backup:
+        """Makes a backup in the primary location and waits for it.
+
+        Raises SessionNotFound, SessionNotPaired, StorageUnavailable, StorageMisconfigured,
+        QuotaExceeded, BackupCorrupt.
+        """
+        self._check_paired(session)
+        name = BackupName(session, time_ordered_id())
+        return await self._maker.make(name, self._locations.primary, kind, Silent())
+
+    async def get(self, name: BackupName) -> Backup:
+        """A backup; raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
+        archive, manifest = await self._catalog.find(name)
+        return manifest.backup(archive.location)
+
+    async def list(
+        self, session: SessionName | None = None, after: BackupName | None = None, limit: int = 50
+    ) -> list[Backup]:
+        """Backups older than `after`, newest first; None: of all sessions in storage."""
+        return await self._catalog.page(session, after, limit)
+
+    async def plan(
+        self,
+        name: BackupName,
+        target: SessionName | None = None,
+        mode: RestoreMode = RestoreMode.AUTO,
+    ) -> RestorePlan:
+        """What `restore` would do now; changes nothing.
+
+        Raises BackupNotFound, BackupNotRestorable, ExactRestoreUnsafe, BackupKeyMissing,
+        BackupCorrupt, SessionWrongState.
+        """
+        _, manifest = await self._catalog.find(name)
+        return await self._restorer.plan(manifest, target or name.session, mode)
+
+    async def restore(
+        self,
+        name: BackupName,
+        target: SessionName | None = None,
+        mode: RestoreMode = RestoreMode.AUTO,
+        *,
+        force: bool = False,
+    ) -> tuple[Operation, RestorePlan]:
+        """Starts a restore; the session must not be running, and is left stopped.
+
+        Raises as `plan`, and CredentialsExist (not without `force`), OperationInProgress.
+        """
+        into = target or name.session
+        archive, manifest = await self._catalog.find(name)
+        plan = await self._restorer.plan(manifest, into, mode)
+        if plan.replaces_credentials and not force:
+            raise CredentialsExist(session=str(into))
+
+        async def work(report: Report) -> RestoreResult:
+            return await self._restorer.restore(archive, manifest, into, mode, report, force=force)
+
+        operation = await self._operations.start(target=str(into), session=into, work=work)
+        return operation, plan
+
+    def _check_paired(self, name: SessionName) -> Session:
+        session = self._sessions.get(name, show_deleted=False)
+        if self._sessions.store_path(name) is None:
+            raise SessionNotPaired(session=str(name))
+        return session
+
+
+class Silent:
+    """The report of a backup that nobody follows."""
+
+    def __init__(self) -> None:
+        self.operation = OperationName(time_ordered_id())
+
+    def __call__(self, phase: str, bytes_done: int = 0, bytes_total: int = 0) -> None:
+        """Tells nobody."""
