@@ -42,7 +42,7 @@ def show(canvas: Canvas, step: PairSessionResponse, session: str) -> None:
         case "qr_code":
             until = f"{local(step.qr_code.expire_time):%H:%M:%S}"
             text = f"Scan with WhatsApp > Linked devices > Link a device. Valid until {until}."
-            canvas.draw(f"{drawn(step.qr_code.payload)}{text}")
+            canvas.draw(f"{drawn(step.qr_code.payload)}\n{text}")
         case "pairing_code":
             until = f"{local(step.pairing_code.expire_time):%H:%M:%S}"
             canvas.draw(f"Type this code on the phone: {step.pairing_code.payload}  until {until}")
