@@ -102,11 +102,17 @@ class Operations:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_closing = True
-        for running in self._running.values():
-            if running.task is not None:
-                running.task.cancel()
+        await self.close()
         await self._tasks.__aexit__(kind, error, traceback)
+
+    async def close(self) -> None:
+        """Refuses new operations and ends the running ones as interrupted. Idempotent."""
+        self._is_closing = True
+        ending = [each.task for each in self._running.values() if each.task is not None]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
     async def start(self, *, target: str, session: SessionName, work: Work) -> Operation:
         """Accepts `work` on a session and begins it. Raises OperationInProgress, ServerDraining."""
