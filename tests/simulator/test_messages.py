@@ -1,5 +1,6 @@
 """Texts, receipts and the offline queue, with the real engine on one or both ends."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_texts_wait_for_a_device_that_is_away(
         assert [e["text"] for e in again.events("a", "Message")] == texts
         assert "Message: 20" in again.wait("a", "OfflineSyncPreview")["text"]
         again.wait("a", "OfflineSyncCompleted")
-    bob.receipts(20)
+        bob.receipts(20)
 
 
 def test_no_text_is_lost_or_doubled_over_broken_connections(
@@ -118,7 +119,12 @@ def test_no_text_is_lost_or_doubled_over_broken_connections(
         call = clients.begin("a", "send", to=bob.jid, text=text)
         simulator.fault(ann, "reset")
         clients.wait("a", "Connected", after=seen)
-        clients.finish("a", call)
+        try:
+            clients.finish("a", call)
+        except RuntimeError as error:  # it noticed the reset before it had written anything
+            if not re.search("failed to write|not connected|is closed", str(error)):
+                raise
+            clients.call("a", "send", to=bob.jid, text=text)
     assert [e["text"] for e in clients.events("a", "Message")] == texts
     assert [m.text for m in bob.inbox(10)] == answers
 
