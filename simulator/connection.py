@@ -64,7 +64,7 @@ class Connection:
         self._outbox: asyncio.Queue[Node | None] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[Node]] = {}
         self._gone = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
+        self._leaving = asyncio.Event()
         self._incoming = self._frames()
 
     async def handshake(self, identity: ServerIdentity) -> Hello:
@@ -94,14 +94,16 @@ class Connection:
         our answer before it connects again.
         """
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            writer = tasks.create_task(self._write(), name=f"connection/{self.id}/writer")
+            name = f"connection/{self.id}"
+            writer = tasks.create_task(self._write(), name=f"{name}/writer")
+            leaver = tasks.create_task(self._hang_up_later(), name=f"{name}/leaver")
             try:
                 await self._read(handle)
             finally:
                 self.stage = Stage.CLOSED
                 self._gone.set()
                 writer.cancel()
+                leaver.cancel()
                 for answer in self._answers.values():
                     answer.cancel()
 
@@ -138,10 +140,10 @@ class Connection:
     def leave(self, node: Node) -> None:
         """Send a last stanza, give the client time to read it and to leave, then hang up."""
         self.post(node)
-        if self._tasks is not None and not self._gone.is_set():
-            self._tasks.create_task(self._linger(), name=f"connection/{self.id}/linger")
+        self._leaving.set()
 
-    async def _linger(self) -> None:
+    async def _hang_up_later(self) -> None:
+        await self._leaving.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._gone.wait()

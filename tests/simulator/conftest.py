@@ -23,7 +23,7 @@ def clients(simulator: Simulator, tmp_path: Path) -> Iterator[RealClients]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_number(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Phone numbers that no other test uses."""
     numbers = request.session.stash.setdefault(_NUMBERS, iter(range(15550000001, 15559999999)))

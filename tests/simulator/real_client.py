@@ -81,12 +81,12 @@ class RealClients:
             raise RuntimeError(done["text"])
         return done["value"]
 
-    def events(self, session: str, *names: str) -> list[Event]:
+    def events(self, session: str, *names: str, after: int = 0) -> list[Event]:
         """What has come, of these names or all."""
         with self._changed:
             return [
                 e
-                for e in self._events
+                for e in self._events[after:]
                 if e["session"] == session and (not names or e["event"] in names)
             ]
 
@@ -136,3 +136,11 @@ class RealClients:
         with self._changed:
             self._events.append({"session": "", "event": "process-ended"})
             self._changed.notify_all()
+
+
+def eventually(fact: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Wait until something outside of the events has become true."""
+    deadline = time.monotonic() + timeout
+    while not fact():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.02)
