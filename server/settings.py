@@ -30,9 +30,7 @@ PREFIX = "ROOST_"
 NESTING = "__"
 MASK = "***"
 # Read by other programs of the project, not by the server: set-up script, client and command line.
-FOREIGN = frozenset(
-    {"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA_FILE"}
-)
+FOREIGN = frozenset({"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA_FILE"})
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(\d{1,5})")
 _HIGHEST_PORT = 65535
 _LOCATION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
