@@ -1,173 +1,132 @@
-"""Subscriptions: a snapshot if wanted, then every event, from the log, at the reader's own pace."""
+"""Hands the log to any number of readers, each at its own pace."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
-from server.core.clock import Clock
 from server.core.errors import SubscriberTooSlow
-from server.core.names import SessionName
 from server.core.wakeup import Wakeup
 from server.sessions.model import Session
 from server.sessions.registry import SessionRegistry
 
 from .log import EventLog
-from .stored import DEFAULT_KINDS, EventFilter, EventKind, StoredEvent
+from .stored import DEFAULT_KINDS, EventFilter
+from .subscription import (
+    AfterCursor,
+    Bookmark,
+    BookmarkReason,
+    Events,
+    FromSnapshot,
+    Item,
+    Snapshot,
+    Subscription,
+)
 
-BATCH_EVENTS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FromSnapshot:
-    """Begin with the current sessions, then the events after that moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class FromNow:
-    """Begin with the next event."""
-
-
-@dataclass(frozen=True, slots=True)
-class AfterCursor:
-    """Begin strictly after a cursor that an earlier item carried."""
-
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """What one subscriber wants; no sessions means all."""
-
-    start: FromSnapshot | FromNow | AfterCursor
-    sessions: frozenset[SessionName] = frozenset()
-    kinds: frozenset[EventKind] = DEFAULT_KINDS
-    heartbeat: timedelta = timedelta(seconds=15)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """One session of the snapshot. Resuming after its cursor starts the snapshot over."""
-
-    session: Session
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Events:
-    """One or more events in order, at most `BATCH_EVENTS`; more than one only when they wait."""
-
-    events: tuple[StoredEvent, ...]
-    cursor: str
-
-
-class BookmarkReason(StrEnum):
-    """Why a bookmark was sent; `SubscribeEventsResponse.Bookmark.Reason` explains each."""
-
-    SNAPSHOT_COMPLETE = "snapshot_complete"
-    IDLE = "idle"
-    CLOSING = "closing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bookmark:
-    """No event: all that match up to `cursor` have been given."""
-
-    reason: BookmarkReason
-    cursor: str
-
-
-Item = Snapshot | Events | Bookmark
+BATCH = 100
+CLOSING_GRACE = timedelta(seconds=5)
 
 
 class Broker:
-    """Serves subscriptions. Each reads the log by itself, so none can hold up another.
+    """Every stream reads the log from its own position; nothing is queued for anybody.
 
-    Nothing is buffered for a subscriber: it takes an item when it has handled the one before, and
-    a slow one simply falls behind in the log, which keeps its place for as long as retention does.
+    A reader that is behind reads from the database, one that is not from the log's tail in memory.
+    One that takes its time holds nobody up and costs nothing but its place; it is ended with
+    SubscriberTooSlow when it comes back after retention has removed what it had not read.
     """
 
-    def __init__(self, log: EventLog, registry: SessionRegistry, clock: Clock) -> None:
+    def __init__(self, log: EventLog, registry: SessionRegistry) -> None:
         self._log = log
         self._registry = registry
-        self._clock = clock
         self._is_closing = False
-        self._open = 0
-        self._ended = Wakeup()
+        self._streams = 0
+        self._stream_ended = Wakeup()
 
     def cursor(self) -> str:
-        """The place after everything that the registry shows now."""
+        """Now: what the registry shows at this moment, and nothing later."""
         return self._log.cursor(self._log.head)
 
-    async def subscribe(self, subscription: Subscription) -> AsyncIterator[Item]:
-        """Gives items until the caller stops asking or the broker closes.
+    def subscribe(self, subscription: Subscription) -> AsyncIterator[Item]:
+        """Items until the subscriber leaves or the server closes, the last then being CLOSING.
 
-        Raises FieldInvalid or CursorExpired for a bad start, and SubscriberTooSlow when retention
-        has passed the reader.
+        Raises FieldInvalid and CursorExpired at once; SubscriberTooSlow and StorageUnavailable
+        while iterating.
         """
-        self._open += 1
-        try:
-            async for item in self._items(subscription):
-                yield item
-        finally:
-            self._open -= 1
-            self._ended.wake()
+        wanted = EventFilter(
+            sessions=subscription.sessions, kinds=subscription.kinds or DEFAULT_KINDS
+        )
+        position, snapshot = self._log.head, None
+        if isinstance(subscription.start, AfterCursor):
+            cursor = self._log.resolve(subscription.start.cursor)
+            if cursor.in_snapshot:
+                snapshot = self._snapshot(wanted)
+            else:
+                position = cursor.position
+        elif isinstance(subscription.start, FromSnapshot):
+            snapshot = self._snapshot(wanted)
+        return self._stream(position, snapshot, wanted, subscription.heartbeat)
 
-    async def close(self, grace: timedelta) -> None:
-        """Ends every subscription with a CLOSING bookmark; waits at most `grace` for readers."""
+    async def close(self, grace: timedelta = CLOSING_GRACE) -> None:
+        """Ends every stream with a CLOSING bookmark; waits for those that take it, up to `grace`.
+
+        Streams that begin later get the bookmark at once.
+        """
         self._is_closing = True
         self._log.wake()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace.total_seconds()):
-                while self._open:
-                    await self._ended.wait()
+                while self._streams:
+                    await self._stream_ended.wait()
 
-    async def _items(self, subscription: Subscription) -> AsyncIterator[Item]:
-        position, is_in_snapshot = self._begin(subscription.start)
-        if is_in_snapshot:
-            for item in self._snapshot(position, subscription.sessions):
+    def _snapshot(self, wanted: EventFilter) -> list[Session]:
+        return [
+            session
+            for session in self._registry.list()
+            if not wanted.sessions or session.name in wanted.sessions
+        ]
+
+    async def _stream(
+        self,
+        position: int,
+        snapshot: list[Session] | None,
+        wanted: EventFilter,
+        heartbeat: timedelta,
+    ) -> AsyncIterator[Item]:
+        self._streams += 1
+        try:
+            if snapshot is not None:
+                async for item in self._show(position, snapshot):
+                    yield item
+            async for item in self._follow(position, wanted, heartbeat.total_seconds()):
                 yield item
-        wanted = EventFilter(sessions=subscription.sessions, kinds=subscription.kinds)
-        silence = subscription.heartbeat.total_seconds()
-        due = self._clock.monotonic() + silence
+        finally:
+            self._streams -= 1
+            self._stream_ended.wake()
+
+    async def _show(self, position: int, snapshot: list[Session]) -> AsyncIterator[Item]:
+        unfinished = self._log.cursor(position, in_snapshot=True)
+        for session in snapshot:
+            yield Snapshot(session=session, cursor=unfinished)
+        yield Bookmark(reason=BookmarkReason.SNAPSHOT_COMPLETE, cursor=self._log.cursor(position))
+
+    async def _follow(
+        self, position: int, wanted: EventFilter, heartbeat: float
+    ) -> AsyncIterator[Item]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + heartbeat
         while not self._is_closing:
-            page = await self._log.read(position, BATCH_EVENTS, wanted)
+            page = await self._log.read(position, BATCH, wanted)
             if page is None:
                 raise SubscriberTooSlow(last_cursor=self._log.cursor(position))
             position = page.position
             if page.events:
                 yield Events(events=page.events, cursor=self._log.cursor(position))
-                due = self._clock.monotonic() + silence
-            elif self._clock.monotonic() >= due:
+                deadline = loop.time() + heartbeat
+            elif loop.time() >= deadline:
                 yield Bookmark(reason=BookmarkReason.IDLE, cursor=self._log.cursor(position))
-                due = self._clock.monotonic() + silence
-            elif position >= self._log.head:
+                deadline = loop.time() + heartbeat
+            elif position == self._log.head and not self._is_closing:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(due - self._clock.monotonic()):
+                    async with asyncio.timeout_at(deadline):
                         await self._log.advanced()
         yield Bookmark(reason=BookmarkReason.CLOSING, cursor=self._log.cursor(position))
-
-    def _begin(self, start: FromSnapshot | FromNow | AfterCursor) -> tuple[int, bool]:
-        """The position to read after, and whether a snapshot comes first."""
-        match start:
-            case AfterCursor(cursor=cursor):
-                place = self._log.resolve(cursor)
-                # A snapshot that was cut off is given anew, as of now.
-                return (self._log.head, True) if place.in_snapshot else (place.position, False)
-            case FromSnapshot():
-                return self._log.head, True
-            case FromNow():
-                return self._log.head, False
-
-    def _snapshot(self, position: int, sessions: frozenset[SessionName]) -> list[Item]:
-        """Taken in one step of the loop with `position`, so it holds all that happened before."""
-        inside = self._log.cursor(position, in_snapshot=True)
-        found: list[Item] = [
-            Snapshot(session=session, cursor=inside)
-            for session in self._registry.list()
-            if not sessions or session.name in sessions
-        ]
-        complete = self._log.cursor(position)
-        return [*found, Bookmark(reason=BookmarkReason.SNAPSHOT_COMPLETE, cursor=complete)]

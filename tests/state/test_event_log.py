@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,35 +22,19 @@ from server.state import Database
 from server.state.tables import event_log, events, log_epochs
 from tests.support.builders import make_message, make_raw, make_receipt, make_session
 from tests.support.clock import FakeClock
+from tests.support.event_log import open_log, record_texts
 
 NO_TAIL = TailLimits(events=0)
-
-
-@asynccontextmanager
-async def opened(url, *, clock=None, database_type=Database, **options):
-    """A log with the registry it fills, as attributes of the log for the tests' convenience."""
-    async with database_type.open(url) as database:
-        registry = SessionRegistry()
-        log = EventLog(database, registry, clock or FakeClock(), **options)
-        async with log:
-            log.registry, log.database = registry, database
-            yield log
 
 
 def texts(page):
     return [event.body.text for event in page.events]
 
 
-async def record_texts(log, count, session_id="a", start=1):
-    session = log.registry.find(SessionName(session_id)) or make_session(session_id)
-    for number in range(start, start + count):
-        await log.record(session, [make_message(number)], spool_acked=number)
-
-
 async def test_a_record_is_seen_whole_as_soon_as_it_returns(database_url):
     """Registry, head and events move together."""
     session = make_session(state=State.ACTIVE)
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         await log.record(session, [SessionChanged(session=session), make_message()], spool_acked=1)
         assert log.registry.get(session.name) is session
         assert log.head == 2
@@ -67,7 +50,7 @@ async def test_a_record_is_seen_whole_as_soon_as_it_returns(database_url):
 async def test_the_wakeup_comes_with_the_change(database_url):
     """A reader that wakes finds head and registry already moved."""
     session = make_session()
-    async with opened(database_url) as log, asyncio.TaskGroup() as group:
+    async with open_log(database_url) as log, asyncio.TaskGroup() as group:
         seen = []
 
         async def wait():
@@ -85,11 +68,11 @@ async def test_everything_is_there_after_a_restart(database_url):
     """Sessions, events and positions continue where they were."""
     session = make_session(labels={"k": "v"}, connect_epoch=2**40)
     changed = replace(session, state=State.ACTIVE, etag="2")
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         await log.record(session, [SessionChanged(session=session)])
         await log.record(changed, [SessionChanged(session=changed)])
         await record_texts(log, 3)
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         assert log.registry.get(session.name) == changed
         assert log.registry.record(session.name).spool_acked == 3
         assert log.head == 5
@@ -101,7 +84,7 @@ async def test_everything_is_there_after_a_restart(database_url):
 
 async def test_sequences_count_per_session(database_url):
     """Each session has a count of its own, without gaps."""
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         async with asyncio.TaskGroup() as group:
             for session_id in ("a", "b", "c"):
                 group.create_task(record_texts(log, 20, session_id))
@@ -127,7 +110,7 @@ class GatedDatabase(Database):
 
 async def test_records_that_arrive_during_a_commit_share_the_next(database_url):
     """An idle log commits at once; 30 that wait are one transaction."""
-    async with opened(database_url, database_type=GatedDatabase) as log:
+    async with open_log(database_url, database_type=GatedDatabase) as log:
         log.database.gate = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for number in range(31):
@@ -146,7 +129,7 @@ async def test_records_that_arrive_during_a_commit_share_the_next(database_url):
 async def test_one_that_cannot_be_stored_fails_alone(database_url):
     """Those who shared its transaction are committed, without a hole."""
     bad = make_session("bad", connect_epoch=2**70)
-    async with opened(database_url, database_type=GatedDatabase) as log:
+    async with open_log(database_url, database_type=GatedDatabase) as log:
         log.database.gate = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -192,7 +175,7 @@ class FlakyDatabase(Database):
 async def test_a_database_that_was_away_costs_time_only(database_url, moment):
     """Also when the connection broke during the commit: recorded exactly once, in order."""
     clock = FakeClock()
-    async with opened(database_url, clock=clock, database_type=FlakyDatabase) as log:
+    async with open_log(database_url, clock=clock, database_type=FlakyDatabase) as log:
         await record_texts(log, 1)
         setattr(log.database, moment, 4)
         async with asyncio.TaskGroup() as group:
@@ -211,31 +194,31 @@ async def test_a_second_server_on_the_database_ends_the_first(database_url):
     async with Database.open(database_url) as database:
         with pytest.raises(ExceptionGroup) as error:
             async with EventLog(database, SessionRegistry(), FakeClock()) as first:
-                async with opened(database_url) as second:
+                async with open_log(database_url) as second:
                     await record_texts(second, 1)
                 with pytest.raises(ServerDraining):
                     await first.record(make_session("b"), [make_message()])
                 await asyncio.Event().wait()
         assert error.group_contains(LogTakenOver)
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         assert texts(await log.read(0, 10)) == ["text 1"]
         assert len(log.registry) == 1
 
 
 async def test_what_was_recorded_before_closing_is_committed(database_url):
     """Closing waits for the commits; later records are refused."""
-    async with opened(database_url) as log, asyncio.TaskGroup() as group:
+    async with open_log(database_url) as log, asyncio.TaskGroup() as group:
         group.create_task(log.record(make_session(), [make_message()]))
         await asyncio.sleep(0)
     with pytest.raises(ServerDraining):
         await log.record(make_session(), [])
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         assert texts(await log.read(0, 10)) == ["text 1"]
 
 
 async def test_a_record_whose_caller_has_left_is_made_all_the_same(database_url):
     """Cancellation does not undo what was handed over."""
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(log.record(make_session(), [make_message()]))
             await asyncio.sleep(0)
@@ -258,12 +241,12 @@ FILTERS = [
 @pytest.mark.parametrize("wanted", FILTERS)
 async def test_memory_and_database_tell_the_same(database_url, wanted):
     """Following pages from any position, with any filter, finds each matching event once."""
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         for number in range(1, 41):
             body = [make_message, make_receipt, make_raw][number % 3](number)
             await log.record(make_session("abc"[number % 4 % 3]), [body])
         everything = (await log.read(0, 100)).events
-        async with opened(database_url) as cold:
+        async with open_log(database_url) as cold:
             for source in (log, cold):
                 for start in (0, 7, 40):
                     position, found = start, []
@@ -282,7 +265,7 @@ async def test_memory_and_database_tell_the_same(database_url, wanted):
 
 async def test_a_page_from_the_database_is_bounded_in_bytes(database_url):
     """Large events come one by one, so that a response stays within its limit."""
-    async with opened(database_url, tail=NO_TAIL) as log:
+    async with open_log(database_url, tail=NO_TAIL) as log:
         await log.record(make_session(), [make_raw(n, b"x" * 700_000) for n in range(3)])
         await log.record(make_session(), [make_raw(9)])
         sizes = []
@@ -298,7 +281,7 @@ async def test_old_events_go_by_age(database_url):
     """Reading from before the oldest gives no page; its cursor is expired, the oldest works."""
     clock = FakeClock()
     retention = Retention(max_age=timedelta(hours=1))
-    async with opened(database_url, clock=clock, retention=retention, tail=NO_TAIL) as log:
+    async with open_log(database_url, clock=clock, retention=retention, tail=NO_TAIL) as log:
         await record_texts(log, 3)
         old = log.cursor(2)
         clock.advance(3000)
@@ -313,7 +296,7 @@ async def test_old_events_go_by_age(database_url):
         with pytest.raises(CursorExpired) as error:
             log.resolve(old)
         assert log.resolve(error.value.oldest_cursor).position == 3
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         assert (log.oldest, log.head) == (3, 5)
 
 
@@ -321,7 +304,7 @@ async def test_old_events_go_by_size(database_url):
     """The log keeps its newest events up to the limit, and counts over restarts."""
     retention = Retention(max_bytes=5000)
     for start in range(1, 41, 10):
-        async with opened(database_url, retention=retention) as log:
+        async with open_log(database_url, retention=retention) as log:
             session = make_session()
             for number in range(start, start + 10):
                 await log.record(session, [make_raw(number, b"x" * 400)])
@@ -337,7 +320,7 @@ async def test_removal_happens_by_itself(database_url):
     """Every check interval, and an unreachable database does not end it."""
     clock = FakeClock()
     retention = Retention(max_age=timedelta(hours=1), check_every=timedelta(minutes=1))
-    async with opened(
+    async with open_log(
         database_url, clock=clock, retention=retention, database_type=FlakyDatabase
     ) as log:
         await record_texts(log, 3)
@@ -354,7 +337,7 @@ async def test_removal_happens_by_itself(database_url):
 async def test_removal_of_a_long_past_is_done_in_chunks(database_url):
     """Thousands of events at once go too."""
     clock = FakeClock()
-    async with opened(database_url, clock=clock) as log:
+    async with open_log(database_url, clock=clock) as log:
         await log.record(make_session(), [make_raw(n) for n in range(2500)])
         clock.advance(8 * 86400)
         await log.trim()
@@ -369,7 +352,7 @@ async def test_cursors_survive_restarts(database_url):
     """A cursor of any earlier run names the same place."""
     cursors = []
     for run in range(3):
-        async with opened(database_url) as log:
+        async with open_log(database_url) as log:
             cursors.append((log.head, log.cursor(log.head)))
             await record_texts(log, 2, start=2 * run + 1)
             cursors.append((log.head, log.cursor(log.head)))
@@ -379,7 +362,7 @@ async def test_cursors_survive_restarts(database_url):
 
 async def test_a_malformed_cursor_is_an_invalid_field(database_url):
     """It is not the log's fault."""
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         with pytest.raises(FieldInvalid) as error:
             log.resolve("nonsense")
     assert error.value.violations[0].field == "after_cursor"
@@ -387,10 +370,10 @@ async def test_a_malformed_cursor_is_an_invalid_field(database_url):
 
 async def test_a_cursor_of_another_log_is_expired(postgres, tmp_path):
     """A new database cannot know what an older one had said."""
-    async with opened(f"sqlite:///{tmp_path}/roost.db") as log:
+    async with open_log(f"sqlite:///{tmp_path}/roost.db") as log:
         await record_texts(log, 3)
         cursor = log.cursor(2)
-    async with opened(postgres.create_database()) as other:
+    async with open_log(postgres.create_database()) as other:
         await record_texts(other, 3)
         with pytest.raises(CursorExpired):
             other.resolve(cursor)
@@ -400,15 +383,15 @@ async def test_a_cursor_from_lost_time_is_expired(tmp_path):
     """A database put back to an older copy gives out the same positions for other events."""
     path, copy = Path(tmp_path, "roost.db"), Path(tmp_path, "copy.db")
     url = f"sqlite:///{path}"
-    async with opened(url) as log:
+    async with open_log(url) as log:
         await record_texts(log, 2)
         kept = log.cursor(2)
     shutil.copy(path, copy)
-    async with opened(url) as log:
+    async with open_log(url) as log:
         await record_texts(log, 2, start=3)
         lost_epoch = log.cursor(3)
     shutil.copy(copy, path)
-    async with opened(url) as log:
+    async with open_log(url) as log:
         await record_texts(log, 5, start=3)
         assert log.resolve(kept).position == 2
         with pytest.raises(CursorExpired):
@@ -419,10 +402,10 @@ async def test_epochs_go_with_the_events_they_gave_out(database_url):
     """A server that is restarted for years does not collect them."""
     clock = FakeClock()
     for run in range(5):
-        async with opened(database_url, clock=clock) as log:
+        async with open_log(database_url, clock=clock) as log:
             await record_texts(log, 1, start=run + 1)
             clock.advance(8 * 86400)
             await log.trim()
-    async with opened(database_url) as log:
+    async with open_log(database_url) as log:
         epochs = select(func.count()).select_from(log_epochs)
         assert await log.database.read(lambda c: c.execute(epochs).scalar_one()) <= 3
