@@ -1,91 +1,66 @@
-"""Every reason a session can be in trouble for, with what a person can do: one table."""
+"""Conditions that do not come from the end of an engine (those are in `restarts`)."""
 
 from dataclasses import replace
 
 from .model import Condition, UserAction
 
-
-def _row(reason: str, action: UserAction, message: str) -> tuple[str, Condition]:
-    return reason, Condition(reason=reason, message=message, user_action=action)
-
-
-CONDITIONS: dict[str, Condition] = dict(
-    (
-        _row("CONNECTION_LOST", UserAction.WAIT, "The connection was lost; reconnecting."),
-        _row(
-            "CONNECT_FAILED",
-            UserAction.CHECK_NETWORK,
-            "WhatsApp could not be reached; trying again at next_attempt_time.",
-        ),
-        _row(
-            "KEEPALIVE_TIMEOUT",
-            UserAction.WAIT,
-            "WhatsApp has stopped answering on this connection; reconnecting.",
-        ),
-        _row(
-            "STREAM_ERROR",
-            UserAction.WAIT,
-            "WhatsApp ended the stream with an error it does not explain; reconnecting.",
-        ),
-        _row(
-            "ENGINE_CRASHED",
-            UserAction.WAIT,
-            "The engine process ended or hung; it is started again.",
-        ),
-        _row(
-            "STREAM_REPLACED",
-            UserAction.STOP_OTHER_CONNECTION,
-            "Another connection uses these credentials; this one stays down so as not to fight it.",
-        ),
-        _row(
-            "LOGGED_OUT",
-            UserAction.PAIR_AGAIN,
-            "The phone or WhatsApp removed this device; its keys are in trash.",
-        ),
-        _row(
-            "ACCOUNT_LOCKED",
-            UserAction.OPEN_PHONE,
-            "WhatsApp locked the account or its phone is gone (403); the keys are in trash.",
-        ),
-        _row(
-            "ACCOUNT_BANNED",
-            UserAction.CONTACT_WHATSAPP,
-            "WhatsApp banned the account (406); the keys are in trash.",
-        ),
-        _row(
-            "ACCOUNT_TEMPORARILY_BANNED",
-            UserAction.WAIT,
-            "WhatsApp banned the account for a time (402); connecting again when it is over.",
-        ),
-        _row(
-            "CLIENT_OUTDATED",
-            UserAction.UPGRADE_SERVER,
-            "WhatsApp refuses this engine version (405).",
-        ),
-        _row(
-            "LOGIN_REFUSED",
-            UserAction.OPEN_PHONE,
-            "WhatsApp refuses the login for a reason that trying again does not cure.",
-        ),
-        _row(
-            "STORE_DAMAGED",
-            UserAction.RESTORE_BACKUP,
-            "The credential store is missing or damaged; nothing was written to it.",
-        ),
-        _row("UNLINKED_BY_USER", UserAction.PAIR_AGAIN, "UnlinkSession logged this device out."),
-        _row(
-            "PAIRING_EXPIRED",
-            UserAction.PAIR_AGAIN,
-            "Nobody scanned the QR code or typed the pairing code in time.",
-        ),
-        _row(
-            "PAIRING_REJECTED", UserAction.PAIR_AGAIN, "The phone or WhatsApp refused the pairing."
-        ),
-        _row("INTERNAL", UserAction.NONE, "A bug in the server stopped this session; see its log."),
-    )
+CONNECTION_LOST = Condition(
+    reason="CONNECTION_LOST",
+    message="The connection to WhatsApp was lost; reconnecting.",
+    user_action=UserAction.WAIT,
+    engine_code="Disconnected",
+)
+KEEPALIVE_TIMEOUT = Condition(
+    reason="KEEPALIVE_TIMEOUT",
+    message="WhatsApp's servers stopped answering; reconnecting.",
+    user_action=UserAction.WAIT,
+    engine_code="KeepAliveTimeout",
+)
+STREAM_ERROR = Condition(
+    reason="STREAM_ERROR",
+    message="WhatsApp ended the stream with an error it does not explain; reconnecting.",
+    user_action=UserAction.WAIT,
+)
+UNLINKED_BY_USER = Condition(
+    reason="UNLINKED_BY_USER",
+    message="UnlinkSession removed this device from the account.",
+    user_action=UserAction.PAIR_AGAIN,
+)
+UNLINKED_HERE_ONLY = replace(
+    UNLINKED_BY_USER,
+    message="Unlinked on this server, which could not tell WhatsApp: remove the device on the "
+    "phone, in Linked devices, if it is still there.",
+)
+SERVER_DRAINING = Condition(
+    reason="SERVER_DRAINING",
+    message="The server is shutting down; the session starts again with the next one.",
+    user_action=UserAction.WAIT,
+)
+INTERNAL = Condition(
+    reason="INTERNAL",
+    message="A bug stopped this session; see the server's log. StartSession tries again.",
+    user_action=UserAction.NONE,
 )
 
 
-def condition(reason: str, engine_code: str = "") -> Condition:
-    """The condition for a reason; `engine_code` is WhatsApp's code or the engine's event name."""
-    return replace(CONDITIONS[reason], engine_code=engine_code)
+def stream_error(engine_code: str) -> Condition:
+    """STREAM_ERROR with WhatsApp's code."""
+    return replace(STREAM_ERROR, engine_code=engine_code)
+
+
+def first_backup_failed(reason: str) -> Condition:
+    """The session runs; what failed is the backup that follows a pairing."""
+    return Condition(
+        reason=reason,
+        message="The session runs, but its first backup failed; CreateBackup tries again.",
+        user_action=UserAction.NONE,
+    )
+
+
+def pairing_failed(condition: Condition) -> Condition:
+    """The end of an engine, where it ended a pairing: nothing is tried again by itself."""
+    if condition.user_action is UserAction.WAIT:
+        condition = replace(condition, user_action=UserAction.PAIR_AGAIN)
+    if condition.reason.startswith("PAIRING_"):
+        return condition
+    return replace(condition, message="The pairing could not be completed; see the reason.")

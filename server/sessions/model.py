@@ -88,3 +88,12 @@ class SessionChanged:
     """The event that every recorded change of a session is."""
 
     session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanges:
+    """What UpdateSession may change; None: leave it."""
+
+    display_name: str | None = None
+    labels: Mapping[str, str] | None = None
+    proxy_url: str | None = None

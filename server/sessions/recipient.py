@@ -1,40 +1,48 @@
-"""Whom a message goes to: what callers may write, and the JID it means."""
+"""Whom a message goes to."""
 
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from server.core.errors import FieldInvalid
 
-_PHONE = re.compile(r"\+([1-9][0-9]{6,14})")
-_JIDS = (
-    re.compile(r"[1-9][0-9]{6,14}@s\.whatsapp\.net"),
-    re.compile(r"[0-9]{5,20}@lid"),
-    re.compile(r"[0-9]{10,20}(-[0-9]{5,15})?@g\.us"),
+# E.164: at most 15 digits with the country code, which never begins with 0.
+_PHONE = re.compile(r"\+([1-9][0-9]{6,14})", re.ASCII)
+_JID = re.compile(
+    r"[1-9][0-9]{6,14}@s\.whatsapp\.net"  # a person by phone number
+    r"|[1-9][0-9]{4,19}@lid"  # a person by LID
+    r"|[1-9][0-9]{4,24}(-[0-9]{6,12})?@g\.us",  # a group
+    re.ASCII,
 )
+
+
+def parse_phone(text: str, field: str) -> str:
+    """The digits of an E.164 number like `+15551234567`; raises FieldInvalid."""
+    match = _PHONE.fullmatch(text)
+    if not match:
+        problem = "must be an E.164 phone number: + and 7 to 15 digits, nothing between them"
+        raise FieldInvalid(field=field, problem=problem)
+    return match[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A JID without device part."""
+    """A person or a group, as a JID without device part."""
 
     jid: str
 
     @classmethod
-    def parse(cls, text: str, field: str = "recipient") -> "Recipient":
-        """Takes an E.164 number with `+`, or a person's or group's JID; raises FieldInvalid."""
-        if phone := _PHONE.fullmatch(text):
-            return cls(f"{phone[1]}@s.whatsapp.net")
-        if any(jid.fullmatch(text) for jid in _JIDS):
-            return cls(text)
-        raise FieldInvalid(
-            field=field,
-            problem="must be an E.164 number such as +15551234567, or a phone number, LID or group "
-            "JID without device part",
-        )
+    def parse(cls, text: str, field: str = "recipient") -> Self:
+        """Takes an E.164 number, a phone number JID, a LID JID or a group JID.
 
-
-def parse_phone(text: str, field: str) -> str:
-    """The digits of an E.164 number with `+`; raises FieldInvalid."""
-    if phone := _PHONE.fullmatch(text):
-        return phone[1]
-    raise FieldInvalid(field=field, problem="must be an E.164 number such as +15551234567")
+        Raises FieldInvalid. Whether such an account exists is not known before sending.
+        """
+        if "@" not in text:
+            return cls(f"{parse_phone(text, field)}@s.whatsapp.net")
+        if not _JID.fullmatch(text):
+            problem = (
+                "must be an E.164 phone number or a JID of the form digits@s.whatsapp.net, "
+                "digits@lid or digits@g.us"
+            )
+            raise FieldInvalid(field=field, problem=problem)
+        return cls(text)

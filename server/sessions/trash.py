@@ -1,48 +1,100 @@
-"""Where stores go instead of being deleted: moved as they are, with the way back."""
+"""Nothing is destroyed: what is not wanted any more is moved, with a note that says how to undo it.
 
-import json
+Blocking; `files.SessionFiles` calls it from its own thread.
+"""
+
 import os
-from datetime import datetime
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from server.core.ids import random_id
+import msgspec
+
+NOTE = "TRASH.json"
+DELETED = "deleted"  # the reason of a whole session's folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrashNote:
+    """What stands in TRASH.json."""
+
+    reason: str
+    time: datetime
+    session: str
+    restore: str  # the command that brings it back
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Trash:
-    """The folder `trash/` of the data directory. Nothing here deletes."""
+    """The folder `trash` of the data directory."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
-        self._root = data_dir / "trash"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
-    def move(self, place: Path, *, session_id: str, reason: str, now: datetime) -> str:
-        """Moves the folder `place` into a new trash folder; returns its path below the data dir.
+    def put(self, source: Path, *, session_id: str, reason: str, now: datetime) -> Path:
+        """Moves the folder `source` here. Its note says how to move it back."""
+        target = self._free_name(session_id, reason, now)
+        restore = f"mv {shlex.quote(str(target))} {shlex.quote(str(source))}"
+        if reason == DELETED:
+            restore = f"roost sessions undelete {session_id}"
+        note = TrashNote(reason=reason, time=now, session=f"sessions/{session_id}", restore=restore)
+        _write_note(source / NOTE, note)
+        source.rename(target)
+        fsync_folder(source.parent)
+        fsync_folder(target.parent)
+        return target
 
-        `reason` is lower-case words joined by `-`. The move is one rename on the same file system;
-        TRASH.json beside it says what, why, when, and the command that brings it back. Blocks.
-        """
-        folder = self._root / f"{now:%Y%m%dT%H%M%SZ}-{session_id}-{reason}-{random_id(6)}"
-        folder.mkdir(mode=0o700, parents=True)
-        kept = folder / place.name
-        origin = place.relative_to(self._data_dir)
-        note = {
-            "session": f"sessions/{session_id}",
-            "reason": reason,
-            "time": now.isoformat(),
-            "origin": str(origin),
-            "restore": f"stop the session, then: mv '{kept}' '{place}'",
-        }
-        (folder / "TRASH.json").write_text(json.dumps(note, indent=2) + "\n")
-        place.rename(kept)
-        for touched in (folder, place.parent):
-            _sync(touched)
-        return str(folder.relative_to(self._data_dir))
+    def take_session(self, target: Path, *, session_id: str) -> bool:
+        """Moves the folder of a deleted session back; False if there is none."""
+        if target.exists():
+            return False
+        found = [
+            folder
+            for folder in self._folder.glob(f"*-{session_id}-{DELETED}*")
+            if (note := read_note(folder)) is not None
+            and note.session == f"sessions/{session_id}"
+            and note.reason == DELETED
+        ]
+        if not found:
+            return False
+        newest = max(found, key=lambda folder: folder.name)
+        newest.rename(target)
+        (target / NOTE).unlink()
+        fsync_folder(target.parent)
+        fsync_folder(self._folder)
+        return True
+
+    def _free_name(self, session_id: str, reason: str, now: datetime) -> Path:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{session_id}-{reason}"
+        target, number = self._folder / name, 1
+        while target.exists():
+            number += 1
+            target = self._folder / f"{name}-{number}"
+        return target
 
 
-def _sync(folder: Path) -> None:
-    """Makes the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def _write_note(path: Path, note: TrashNote) -> None:
+    """Written before the move, so that the move is one step that leaves nothing half done."""
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(note), indent=2) + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+def read_note(folder: Path) -> TrashNote | None:
+    """The note of a folder in trash; None without a readable one."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return msgspec.json.decode((folder / NOTE).read_bytes(), type=TrashNote)
+    except (OSError, msgspec.DecodeError):
+        return None
