@@ -10,8 +10,6 @@ from server.sessions.model import Session
 from .stored import EventKind, StoredEvent
 
 DEFAULT_HEARTBEAT = timedelta(seconds=15)
-SHORTEST_HEARTBEAT = timedelta(seconds=1)
-LONGEST_HEARTBEAT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,6 @@ class Subscription:
     sessions: frozenset[SessionName] = frozenset()
     kinds: frozenset[EventKind] = frozenset()
     heartbeat: timedelta = DEFAULT_HEARTBEAT
-
-
-def clamp_heartbeat(asked: timedelta | None) -> timedelta:
-    """What a client's wish comes to: 15 s if it has none, else between 1 and 60 s."""
-    if not asked:
-        return DEFAULT_HEARTBEAT
-    return min(max(asked, SHORTEST_HEARTBEAT), LONGEST_HEARTBEAT)
 
 
 class BookmarkReason(StrEnum):

@@ -3,8 +3,8 @@
 from roost.v1 import event_pb2, event_service_pb2
 
 from server.engine.base import MessageReceived, RawEvent, ReceiptReceived, ReceiptType
-from server.events.broker import Bookmark, BookmarkReason, Events, Item, Snapshot
 from server.events.stored import EventKind, StoredEvent
+from server.events.subscription import Bookmark, BookmarkReason, Events, Item, Snapshot
 from server.sessions.model import SessionChanged
 
 from . import convert

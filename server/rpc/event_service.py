@@ -7,8 +7,9 @@ from typing import Any
 from roost.v1 import event_service_pb2, event_service_pb2_grpc
 
 from server.core.names import SessionName
-from server.events.broker import AfterCursor, Broker, FromNow, FromSnapshot, Subscription
+from server.events.broker import Broker
 from server.events.stored import DEFAULT_KINDS
+from server.events.subscription import AfterCursor, FromNow, FromSnapshot, Subscription
 
 from . import convert_events, validate
 from .streams import closing

@@ -21,7 +21,6 @@ from server.events.subscription import (
     FromSnapshot,
     Snapshot,
     Subscription,
-    clamp_heartbeat,
 )
 from server.events.tail import TailLimits
 from server.sessions.model import SessionChanged, State
@@ -302,12 +301,3 @@ async def test_a_list_and_a_watch_fit_together(database_url):
         (item,) = await take(broker.subscribe(subscription(AfterCursor(cursor))))
         assert listed == [session]
         assert [event.body.session for event in item.events] == [changed]
-
-
-@pytest.mark.parametrize(
-    ("asked", "given"), [(None, 15), (0, 15), (0.5, 1), (7, 7), (60, 60), (3600, 60)]
-)
-def test_the_heartbeat_is_kept_within_bounds(asked, given):
-    """15 s by default, 1 to 60 s on request."""
-    wish = None if asked is None else timedelta(seconds=asked)
-    assert clamp_heartbeat(wish) == timedelta(seconds=given)
