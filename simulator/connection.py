@@ -137,9 +137,10 @@ class Connection:
         self._outbox.put_nowait(Node("xmlstreamend"))
         self._outbox.put_nowait(None)
 
-    def leave(self, node: Node) -> None:
+    def leave(self, last: Node | None = None) -> None:
         """Send a last stanza, give the client time to read it and to leave, then hang up."""
-        self.post(node)
+        if last is not None:
+            self.post(last)
         self._leaving.set()
 
     async def _hang_up_later(self) -> None:

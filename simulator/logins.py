@@ -52,10 +52,19 @@ class Logins:
 
     def unlink(self, device: Device) -> None:
         """Remove a linked device; if it is online it learns so at once."""
-        connection = self._online.pop(device.key, None)
-        self._accounts.remove_device(device)
+        connection = self._forget(device)
         if connection is not None:
             connection.leave(_REMOVED)
+
+    def log_out(self, device: Device) -> None:
+        """Remove a linked device that has asked for it, and hang up."""
+        connection = self._forget(device)
+        if connection is not None:
+            connection.leave()
+
+    def _forget(self, device: Device) -> Connection | None:
+        self._accounts.remove_device(device)
+        return self._online.pop(device.key, None)
 
     def _register(self, connection: Connection, hello: Hello) -> None:
         connection.stage = Stage.PAIRING

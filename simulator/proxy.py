@@ -97,6 +97,7 @@ class Gate:
         self._context = context
         self._protocol = protocol
         self._server: asyncio.Server | None = None
+        self._unfinished: set[asyncio.Task[None]] = set()
 
     async def open(self, port: int) -> int:
         """Listen on loopback; the port that was taken."""
@@ -106,15 +107,19 @@ class Gate:
         return taken
 
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more, and give up on those who have not finished their TLS handshake."""
         if self._server is not None:
             self._server.close()
+        for task in self._unfinished:
+            task.cancel()
 
     def admit(self, transport: asyncio.Transport) -> None:
         """Tell the client that its tunnel stands, and be the other end of it."""
         transport.pause_reading()  # the client's next bytes belong to TLS
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        self._tasks.create_task(self._start_tls(transport), name=_TASK)
+        task = self._tasks.create_task(self._start_tls(transport), name=_TASK)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
         loop = asyncio.get_running_loop()

@@ -26,7 +26,7 @@ class Requests:
         codes: CodePairings,
         *,
         on_active: Callable[[Connection], None],
-        on_unlink: Callable[[Device], None],
+        on_logout: Callable[[Device], None],
     ) -> None:
         """Answer from the given state.
 
@@ -36,19 +36,19 @@ class Requests:
             bundles: Their keys.
             codes: Linking by code.
             on_active: Told when a device wants its messages.
-            on_unlink: Told when a device has logged itself out.
+            on_logout: Told when a device logs itself out.
         """
         self._accounts = accounts
         self._directory = directory
         self._bundles = bundles
         self._codes = codes
         self._on_active = on_active
-        self._on_unlink = on_unlink
+        self._on_logout = on_logout
         self._table: dict[tuple[str, str, str], Handler] = {
             ("encrypt", "get", "count"): self._count_keys,
             ("encrypt", "get", "key"): self._give_bundles,
             ("encrypt", "set", "registration"): self._take_keys,
-            ("md", "set", "remove-companion-device"): self._unlink,
+            ("md", "set", "remove-companion-device"): self._log_out,
             ("passive", "set", "active"): self._activate,
             ("passive", "set", "passive"): self._accept,
             ("privacy", "get", "privacy"): self._privacy,
@@ -111,6 +111,6 @@ class Requests:
         connection.post(reply(node))
         self._on_active(connection)
 
-    def _unlink(self, connection: Connection, device: Device, node: Node) -> None:
+    def _log_out(self, connection: Connection, device: Device, node: Node) -> None:
         connection.post(reply(node))
-        self._on_unlink(device)
+        self._on_logout(device)

@@ -57,7 +57,7 @@ class Service:
             bundles,
             self.codes,
             on_active=self._queues.open,
-            on_unlink=self.logins.unlink,
+            on_logout=self.logins.log_out,
         )
         self.accounts.on_devices_changed = self._announce_devices
         self._connections: set[Connection] = set()
@@ -166,8 +166,7 @@ class Service:
             return self._fanout.receipt(connection, device, node)
         if device is not None and node.tag == "ack":
             self._queues.answered(device, node.text("class"), node)
-            return True
-        return False
+        return node.tag == "ack"
 
     def _announce_devices(self, account: Account, changed: Device) -> None:
         """Let clients drop what they believe about the account's devices."""

@@ -65,6 +65,28 @@ def test_texts_between_two_sessions_with_all_their_devices_known(
     assert "participant list hash" not in (tmp_path / "neonize.log").read_text()
 
 
+def test_all_devices_of_an_account_see_its_texts(
+    simulator: Simulator, clients: RealClients, new_number: Callable[[], str]
+):
+    ann = link(simulator, clients, "a", new_number())
+    relink(clients, "a2", ann)
+    assert [device.number for device in ann.devices()] == [1, 2]
+    bob = simulator.create_contact(new_number(), "Bob")
+    bob.send_text(ann, "to both")
+    for session in ("a", "a2"):
+        assert clients.wait(session, "Message")["text"] == "to both"
+    clients.call("a", "send", to=bob.jid, text="from the first")
+    copy = clients.wait("a2", "Message", count=2)
+    assert (copy["text"], copy["from_me"]) == ("from the first", True)
+    assert copy["chat"] == bob.lid
+    ann.send_text(bob, "from the phone")
+    for session, count in (("a", 2), ("a2", 3)):
+        copy = clients.wait(session, "Message", count=count)
+        assert (copy["text"], copy["from_me"], copy["chat"]) == ("from the phone", True, bob.lid)
+    assert [m.text for m in bob.inbox(2)] == ["from the first", "from the phone"]
+    bob.receipts(2)
+
+
 def test_a_device_that_was_linked_again_gets_the_next_text(
     simulator: Simulator, clients: RealClients, tmp_path: Path, new_number: Callable[[], str]
 ):

@@ -14,7 +14,7 @@ from simulator import (
     Simulator,
     WrongCode,
 )
-from tests.simulator.real_client import RealClients
+from tests.simulator.real_client import RealClients, eventually
 
 
 def test_qr_links_a_device_and_a_new_process_logs_in_again(
@@ -94,3 +94,16 @@ def test_a_code_links_a_device_after_a_wrong_one_did_not(
     device = phone.enter_code(code.lower())
     clients.wait("a", "Connected")
     assert phone.devices() == [device]
+
+
+def test_a_client_that_logs_out_is_no_device_any_more(
+    simulator: Simulator, clients: RealClients, new_number: Callable[[], str]
+):
+    phone = simulator.create_account(new_number())
+    clients.start("a")
+    phone.scan(clients.wait("a", "qr")["code"])
+    clients.wait("a", "Connected")
+    clients.call("a", "logout")
+    assert phone.devices() == []
+    eventually(lambda: simulator.connections() == [])
+    assert not clients.events("a", "LoggedOut")
