@@ -129,13 +129,7 @@ class Spool:
         """Gives what the server does not have, oldest first, up to what was kept at the call."""
         with self._lock:
             segments = [(segment.path, segment.first) for segment in self._segments]
-            end = self.next
-        for path, first in segments:
-            if not path.exists():  # acknowledged meanwhile
-                continue
-            for position, body, _ in _records(path, first):
-                if self._acked < position < end:
-                    yield position, body
+            return self._read(segments, self.next)
 
     def close(self) -> None:
         """Leaves nothing behind but what the server does not have."""
@@ -145,6 +139,14 @@ class Spool:
                 self._tidy()
             os.close(self._fd)
             self._fd = -1
+
+    def _read(self, segments: list[tuple[Path, int]], end: int) -> Iterator[tuple[int, bytes]]:
+        for path, first in segments:
+            if not path.exists():  # acknowledged meanwhile
+                continue
+            for position, body, _ in _records(path, first):
+                if self._acked < position < end:
+                    yield position, body
 
     def _recover(self) -> list[_Segment]:
         """Reads the segments; cuts the torn end of the last one off."""
