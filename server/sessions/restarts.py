@@ -147,7 +147,7 @@ class History:
     """What a session's engine went through, in monotonic seconds."""
 
     failures: int = 0  # since the last stable minute
-    failed_at: tuple[float, ...] = ()  # crashes within the window
+    restarted_at: tuple[float, ...] = ()  # after crashes, within the window
     connected_at: float | None = None
 
     def connected(self, now: float) -> "History":
@@ -196,10 +196,11 @@ def decide(
     history = replace(history, failures=history.failures + 1)
     delay = _backoff(history.failures, uniform(), policy)
     if row.cure is Cure.RETRY_IN_WINDOW:
-        recent = (*(at for at in history.failed_at if at > now - policy.window), now)
-        history = replace(history, failed_at=recent[-policy.attempts :])
-        if len(recent) > policy.attempts:
+        recent = [at for at in history.restarted_at if at > now - policy.window]
+        if len(recent) >= policy.attempts:
             delay = max(delay, recent[-policy.attempts] + policy.window - now)
+        restarted_at = (*recent, now + delay)[-policy.attempts :]
+        history = replace(history, restarted_at=restarted_at)
     return Restart(delay=timedelta(seconds=delay), condition=condition, history=history)
 
 
