@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,28 @@ def test_a_store_gone_back_in_time_recovers_by_retries(
         assert back.wait("a", "Message")["text"] == "after"
         back.call("a", "send", to=bob.jid, text="after")
         assert bob.inbox(4)[3].text == "after"
+
+
+def test_a_device_that_lost_its_sessions_recovers_by_retries(
+    simulator: Simulator, clients: RealClients, tmp_path: Path, new_number: Callable[[], str]
+):
+    ann = link(simulator, clients, "a", new_number())
+    bob = simulator.create_contact(new_number())
+    bob.send_text(ann, "before")
+    clients.wait("a", "Message")
+    clients.call("a", "send", to=bob.jid, text="before")
+    bob.inbox(1)
+    clients.close()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as store, store:
+        store.execute("DELETE FROM whatsmeow_sessions")
+    with RealClients(simulator, tmp_path) as again:
+        again.start("a")
+        again.wait("a", "Connected")
+        bob.send_text(ann, "after")
+        assert again.wait("a", "Message")["text"] == "after"
+        again.call("a", "send", to=bob.jid, text="after")
+        assert bob.inbox(2)[1].text == "after"
+        assert bob.failures() == []
 
 
 def test_a_number_without_an_account(
