@@ -47,9 +47,9 @@ class SessionFiles:
         """Makes the session's folder, 0700."""
         await self._run(lambda: _make_private(self._folder(name)))
 
-    async def discard_epoch(self, name: SessionName, epoch: int, reason: str) -> None:
-        """Moves an epoch's folder to trash, if there is one."""
-        await self._run(lambda: self._discard(name, epoch, reason))
+    async def discard_epoch(self, name: SessionName, epoch: int, reason: str) -> str:
+        """Moves an epoch's folder to trash; where to, below the data directory. None: empty."""
+        return await self._run(lambda: self._discard(name, epoch, reason))
 
     async def discard_others(self, name: SessionName, keep: int) -> None:
         """Moves the epochs to trash that a server which was killed left behind."""
@@ -104,11 +104,13 @@ class SessionFiles:
             return sorted(int(one) for one in names if one.isdecimal())
         return []
 
-    def _discard(self, name: SessionName, epoch: int, reason: str) -> None:
+    def _discard(self, name: SessionName, epoch: int, reason: str) -> str:
         folder = self._epoch(name, epoch)
-        if folder.exists():
-            now = self._clock.now()
-            self._trash.put(folder, session_id=name.session_id, reason=reason, now=now)
+        if not folder.exists():
+            return ""
+        now = self._clock.now()
+        kept = self._trash.put(folder, session_id=name.session_id, reason=reason, now=now)
+        return str(kept.relative_to(self._sessions.parent))
 
     def _install(self, name: SessionName, epoch: int, source: Path) -> None:
         folder = self._epoch(name, epoch)

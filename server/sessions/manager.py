@@ -37,6 +37,12 @@ class Held:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._trash = ""
+
+    @property
+    def trash(self) -> str:
+        """Where `install` put the store that was there, below the data directory; empty: none."""
+        return self._trash
 
     async def install(self, store: Path, *, account: Account) -> Session:
         """Moves the single file `store` in as the session's credentials.
@@ -45,7 +51,8 @@ class Held:
         STOPPED. Raises SessionWrongState unless it is STOPPED, FAILED or UNLINKED.
         """
         supervisor = self._supervisor
-        return await supervisor.ask(lambda: supervisor.install(store, account))
+        session, self._trash = await supervisor.ask(lambda: supervisor.install(store, account))
+        return session
 
 
 class SessionManager:

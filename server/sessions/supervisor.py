@@ -239,8 +239,8 @@ class Supervisor(Keeper):
         """The operation is over."""
         self._holder = ""
 
-    async def install(self, store: Path, account: Account) -> Session:
-        """Puts a restored store in place of the present one, which goes to trash."""
+    async def install(self, store: Path, account: Account) -> tuple[Session, str]:
+        """Puts a restored store in place of the present one; says where in trash that went."""
         session = self.session
         if self._engine_run is not None or session.state not in allowed(Trigger.INSTALL):
             raise self._wrong_state(*allowed(Trigger.INSTALL))
@@ -254,9 +254,11 @@ class Supervisor(Keeper):
             desired=DesiredState.STOPPED,
             condition=None,
         )
-        if session.store_epoch:
-            await self._files.discard_epoch(self._name, session.store_epoch, "restore")
-        return installed
+        if not session.store_epoch:
+            return installed, ""
+        return installed, await self._files.discard_epoch(
+            self._name, session.store_epoch, "restore"
+        )
 
     # --- checks
 
