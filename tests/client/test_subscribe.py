@@ -109,10 +109,19 @@ async def test_beginning_anew_is_a_choice(policy, script, roost):
     assert second.WhichOneof("start") == f"from_{policy}"
 
 
-@pytest.mark.parametrize("code", ["UNAUTHENTICATED", "UNIMPLEMENTED", "INVALID_ARGUMENT"])
-async def test_what_will_not_get_better_is_raised(code, script, roost):
-    """No endless loop on a wrong key."""
-    script.answer(METHOD, grpc.StatusCode[code])
+@pytest.mark.parametrize(
+    "end",
+    [
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        rich(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+        rich(grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+    ids=["key", "old server", "request", "bug"],
+)
+async def test_what_will_not_get_better_is_raised(end, script, roost):
+    """No endless loop on a wrong key or on a bug of the server."""
+    script.answer(METHOD, end)
     with pytest.raises(RoostError):
         await take(roost.events.subscribe(), 1)
     assert len(script.calls) == 1

@@ -38,16 +38,13 @@ class RoostError(Exception):
     violations: tuple[FieldViolation, ...] = ()
     retry_delay: timedelta | None = None
     request_id: str = ""
+    is_from_roost: bool = False
+    """The server itself reported this; otherwise it came from the way there."""
 
     @property
     def is_transient(self) -> bool:
         """The same call may succeed later and cannot have taken effect twice."""
         return self.code is grpc.StatusCode.UNAVAILABLE and self.reason != "SEND_TIMED_OUT"
-
-    @property
-    def is_from_roost(self) -> bool:
-        """The server itself reported this; otherwise it came from the way there."""
-        return self.reason != self.code.name
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}" if self.message else self.reason
@@ -85,6 +82,7 @@ def _add_details(error: RoostError, details: Iterable[AnyMessage]) -> None:
         if detail.Unpack(info) and info.domain == DOMAIN:
             error.reason = info.reason
             error.metadata = dict(info.metadata)
+            error.is_from_roost = True
         elif detail.Unpack(request):
             error.request_id = request.request_id
         elif detail.Unpack(retry):

@@ -55,4 +55,5 @@ def gave_up(session: Session) -> RoostError:
         reason=condition.reason or "SESSION_WRONG_STATE",
         message=condition.message or f"{session.name} is {state}",
         metadata={"session": session.name, "state": state},
+        is_from_roost=True,
     )
