@@ -1,1 +1,284 @@
-"""Composition root: the only module that names concrete classes."""
+"""Composition root: the only module that names concrete classes; order of start and stop."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+
+import structlog
+
+from storage_backends.errors import BackendMisconfigured
+from storage_backends.registry import Registry
+
+from .backups.keyring import KeyFileError, Keyring
+from .backups.locations import Locations
+from .backups.model import BackupKind
+from .backups.operations import Operations
+from .backups.scratch import Scratch
+from .backups.service import BackupService
+from .core.clock import SystemClock
+from .core.errors import StorageMisconfigured, StorageUnavailable
+from .core.names import SessionName
+from .datadir import DataDirectory, DataDirectoryBusy, DataDirectoryUnusable
+from .engine.base import Engine
+from .engine.link import LinkConfig
+from .engine.zygote_engine import EngineConfig, SimulatorConfig, ZygoteEngine
+from .events.batch import LogTakenOver
+from .events.broker import Broker
+from .events.log import EventLog
+from .events.retention import Retention
+from .rpc.admin_service import AdminService, ServerInfo
+from .rpc.auth import AdminKey, AdminKeyUnusable
+from .rpc.idempotency import Idempotency
+from .rpc.interceptors import CallInterceptor
+from .rpc.server import AddressUnusable, CertificateUnusable, RpcServer, TlsFiles
+from .rpc.services import Rooms, services
+from .sessions.manager import SessionManager
+from .sessions.registry import SessionRegistry
+from .settings import Settings
+from .state import Database
+from .state.schema import SchemaTooNew
+
+BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
+LAST_CALLS = timedelta(seconds=2)  # for calls that are still running when the sessions are down
+EXITS: dict[tuple[type[Exception], ...], int] = {
+    (DataDirectoryBusy,): 3,
+    (AddressUnusable,): 4,
+    (
+        AdminKeyUnusable,
+        BackendMisconfigured,
+        CertificateUnusable,
+        DataDirectoryUnusable,
+        KeyFileError,
+        LogTakenOver,
+        SchemaTooNew,
+        StorageMisconfigured,
+        StorageUnavailable,
+    ): 5,
+}
+
+log = structlog.get_logger(__name__)
+
+MakeEngine = Callable[[EngineConfig], AbstractAsyncContextManager[Engine]]
+
+
+class Stop:
+    """The wish to stop: the first one counts, with the time it gives."""
+
+    def __init__(self, grace: timedelta) -> None:
+        self.grace = grace
+        self._wanted = asyncio.Event()
+
+    def request(self, grace: timedelta | None = None) -> None:
+        """Begins the stop; does not wait."""
+        if not self._wanted.is_set():
+            self.grace = self.grace if grace is None else grace
+            self._wanted.set()
+
+    async def wait(self) -> None:
+        """Returns when somebody wants the stop."""
+        await self._wanted.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that serves."""
+
+    address: str
+    stop: Stop
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, make_engine: MakeEngine = ZygoteEngine
+) -> AsyncIterator[Running]:
+    """Starts everything; leaving stops it.
+
+    What is entered first is left last. From the moment somebody wants the stop: health says so and
+    new calls are refused, event streams end with a bookmark, operations end, sessions stop side by
+    side, the last calls end, the log and the database close.
+
+    Raises what the rooms raise when they cannot start.
+    """
+    clock, stop = SystemClock(), Stop(settings.drain_grace)
+    key = AdminKey.load_or_create(settings.admin_key_path)
+    keyring = Keyring.load_or_create(settings.backup_key_path)
+    storage = Registry.with_plugins()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.state_url))
+        registry = SessionRegistry()
+        events = await stack.enter_async_context(
+            EventLog(database, registry, clock, retention=_retention(settings))
+        )
+        engine = await stack.enter_async_context(make_engine(_engine_config(settings)))
+        repeats = await stack.enter_async_context(Idempotency(database, clock))
+        locations = await stack.enter_async_context(
+            Locations.from_urls(settings.backup_urls, storage)
+        )
+        first_backups = FirstBackups()
+        manager = SessionManager(
+            journal=events,
+            registry=registry,
+            engine=engine,
+            clock=clock,
+            data_dir=settings.data_dir,
+            on_paired=first_backups,
+        )
+        operations = Operations(database, clock)
+        backups = BackupService(
+            sessions=manager,
+            operations=operations,
+            locations=locations,
+            keyring=keyring,
+            clock=clock,
+            scratch=Scratch(settings.data_dir / "scratch"),
+            engine_version=engine.version,
+        )
+        first_backups.service = await stack.enter_async_context(backups)
+        broker = Broker(events, registry)
+        interceptor = CallInterceptor(key, log_calls=settings.log.level == "DEBUG")
+        rooms = Rooms(
+            manager=manager, broker=broker, backups=backups, operations=operations, repeats=repeats
+        )
+        server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
+        stack.push_async_callback(server.stop, LAST_CALLS)
+        await stack.enter_async_context(manager)
+        stack.push_async_callback(lambda: manager.drain(stop.grace))
+        await stack.enter_async_context(operations)
+        stack.push_async_callback(lambda: broker.close(min(stop.grace, BOOKMARKS)))
+        stack.push_async_callback(lambda: _announce_stop(server, interceptor))
+        address = await server.start(settings.listen, _tls(settings))
+        yield Running(address=address, stop=stop)
+
+
+async def _announce_stop(server: RpcServer, interceptor: CallInterceptor) -> None:
+    log.info("server.draining")
+    interceptor.drain()
+    await server.drain()
+
+
+class FirstBackups:
+    """The backup right after pairing. Its service is made after the sessions it backs up."""
+
+    def __init__(self) -> None:
+        self.service: BackupService | None = None
+
+    async def __call__(self, name: SessionName) -> None:
+        """Returns when the backup is verified."""
+        assert self.service is not None
+        await self.service.backup_now(name, BackupKind.PAIRED)
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM, SIGINT or DrainServer. A second signal ends the process at once."""
+    with DataDirectory(settings.data_dir) as directory:
+        async with running(settings) as server:
+            stop_on_signals(server.stop)
+            facts = {"address": reachable(server.address), "tls": settings.tls.is_on}
+            directory.announce(facts)
+            log.info("server.started", **facts, simulator=settings.simulator.is_on)
+            await server.stop.wait()
+    log.info("server.stopped")
+
+
+def run(settings: Settings) -> int:
+    """Serves in a new event loop; returns the exit code (`server.__main__`)."""
+    try:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(serve(settings))
+    except Exception as error:  # noqa: BLE001  (the last resort: told, logged, counted as 1)
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    cause = _first_leaf(error)
+    code = next((code for kinds, code in EXITS.items() if isinstance(cause, kinds)), 1)
+    if code == 1:
+        log.critical("server.failed", exc_info=error)
+    else:
+        log.error("server.not_started", problem=str(cause))
+    return code
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    """What happened first: every task group on the way out wraps it once."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415  (an extra)
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def stop_on_signals(stop: Stop) -> None:
+    """The first signal drains; later ones have their usual meaning again."""
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        stop.request()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first)
+
+
+def reachable(address: str) -> str:
+    """Where this machine's own clients find a server that listens on every address."""
+    host, _, port = address.rpartition(":")
+    return f"{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104
+
+
+def _admin(settings: Settings, engine: Engine, storage: Registry, stop: Stop) -> AdminService:
+    info = ServerInfo(
+        server_version=version("roost"),
+        engine_version=engine.version,
+        event_retention=settings.events.retention,
+        storage_schemes=storage.schemes,
+        simulator=settings.simulator.is_on,
+    )
+    return AdminService(info, stop.request)
+
+
+def _retention(settings: Settings) -> Retention:
+    events = settings.events
+    return Retention(
+        max_age=events.retention, max_bytes=events.max_bytes, check_every=events.check_interval
+    )
+
+
+def _engine_config(settings: Settings) -> EngineConfig:
+    engine, simulator = settings.engine, settings.simulator
+    stand_in = None
+    if simulator.ca_file is not None:
+        stand_in = SimulatorConfig(
+            proxy_url=simulator.proxy_url,
+            ca_file=simulator.ca_file,
+            root_key=bytes.fromhex(simulator.root_key.get_secret_value()),
+        )
+    return EngineConfig(
+        data_dir=settings.data_dir,
+        simulator=stand_in,
+        login_deadline=engine.login_timeout,
+        link=LinkConfig(
+            ready=engine.start_timeout, send=engine.send_timeout, request=engine.request_timeout
+        ),
+    )
+
+
+def _tls(settings: Settings) -> TlsFiles | None:
+    tls = settings.tls
+    if tls.cert_file is None or tls.key_file is None:
+        return None
+    return TlsFiles(cert=tls.cert_file, key=tls.key_file, client_ca=tls.client_ca_file)

@@ -3,7 +3,6 @@
 import logging
 import sys
 import threading
-from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -11,7 +10,8 @@ import structlog
 from server.core.calls import CURRENT_CALL
 from server.core.scrub import describe, field
 
-Event = MutableMapping[str, Any]
+Event = dict[str, Any]
+_FIRST = ("timestamp", "level", "event", "logger")
 
 
 def _add_call(_logger: Any, _method: str, event: Event) -> Event:
@@ -42,6 +42,11 @@ def _scrub_all(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
+def _in_order(_logger: Any, _method: str, event: Event) -> Event:
+    """When, how bad, what; then the facts."""
+    return {key: event.pop(key) for key in _FIRST if key in event} | event
+
+
 def _exception_as_text(_logger: Any, _method: str, event: Event) -> Event:
     lines = event.pop("exception", None)
     if lines:
@@ -69,7 +74,7 @@ def setup(*, level: str = "INFO", form: str = "auto", stream: TextIO | None = No
         _scrub_all,
     ]
     render: list[Any] = (
-        [structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [_in_order, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
         else [_exception_as_text, structlog.dev.ConsoleRenderer(colors=out.isatty())]
     )

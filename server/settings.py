@@ -115,6 +115,7 @@ class EventSettings(_Group):
 
     retention: PositiveTime = timedelta(days=7)
     max_bytes: int = Field(default=1 << 30, gt=0)
+    check_interval: PositiveTime = timedelta(minutes=1)
 
 
 class SimulatorSettings(_Group):
@@ -155,9 +156,14 @@ class LogSettings(_Group):
 class EngineSettings(_Group):
     """Deadlines towards the engine hosts."""
 
-    start_timeout: PositiveTime = timedelta(seconds=20)
-    send_timeout: PositiveTime = timedelta(seconds=20)
-    stop_grace: PositiveTime = timedelta(seconds=10)
+    start_timeout: PositiveTime = timedelta(seconds=15)
+    """From the start of a host to its first word."""
+    login_timeout: PositiveTime = timedelta(seconds=60)
+    """From the start of a paired session to its login."""
+    send_timeout: PositiveTime = timedelta(seconds=30)
+    """From a send to WhatsApp's acknowledgement."""
+    request_timeout: PositiveTime = timedelta(seconds=20)
+    """For everything else that is asked of a host."""
 
 
 class Settings(BaseSettings):
@@ -190,6 +196,27 @@ class Settings(BaseSettings):
     simulator: SimulatorSettings = SimulatorSettings()
     log: LogSettings = LogSettings()
     engine: EngineSettings = EngineSettings()
+
+    @property
+    def state_url(self) -> str:
+        """Where the state database is."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir / 'roost.db'}"
+
+    @property
+    def admin_key_path(self) -> Path:
+        """Where the admin key is."""
+        return self.admin_key_file or self.data_dir / "admin.key"
+
+    @property
+    def backup_key_path(self) -> Path:
+        """Where the key that seals backups is."""
+        return self.backup.key_file or self.data_dir / "backup.key"
+
+    @property
+    def backup_urls(self) -> dict[str, str]:
+        """The storage locations, the primary first."""
+        given = {name: url.get_secret_value() for name, url in self.backup.locations.items()}
+        return given or {"local": f"file://{self.data_dir / 'backups'}"}
 
     @field_validator("listen")
     @classmethod

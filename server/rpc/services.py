@@ -1,0 +1,81 @@
+"""All services of `roost.v1`, ready to be served."""
+
+from dataclasses import dataclass
+
+from roost.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    backup_service_pb2,
+    backup_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    message_service_pb2,
+    message_service_pb2_grpc,
+    operation_service_pb2,
+    operation_service_pb2_grpc,
+    session_service_pb2,
+    session_service_pb2_grpc,
+)
+
+from server.backups.operations import Operations
+from server.backups.service import BackupService as Backups
+from server.events.broker import Broker
+from server.sessions.manager import SessionManager
+
+from .admin_service import AdminService
+from .backup_service import BackupService
+from .event_service import EventService
+from .idempotency import Idempotency
+from .message_service import MessageService
+from .operation_service import OperationService
+from .server import Service
+from .session_service import SessionService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the services stand on."""
+
+    manager: SessionManager
+    broker: Broker
+    backups: Backups
+    operations: Operations
+    repeats: Idempotency
+
+
+def services(rooms: Rooms, admin: AdminService) -> list[Service]:
+    """One of each."""
+    sessions = session_service_pb2.DESCRIPTOR.services_by_name["SessionService"]
+    events = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+    messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"]
+    backups = backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"]
+    operations = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"]
+    admins = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
+    return [
+        Service(
+            sessions,
+            session_service_pb2_grpc.add_SessionServiceServicer_to_server,
+            SessionService(rooms.manager, rooms.broker, rooms.repeats),
+        ),
+        Service(
+            events,
+            event_service_pb2_grpc.add_EventServiceServicer_to_server,
+            EventService(rooms.broker),
+        ),
+        Service(
+            messages,
+            message_service_pb2_grpc.add_MessageServiceServicer_to_server,
+            MessageService(rooms.manager, rooms.repeats),
+        ),
+        Service(
+            backups,
+            backup_service_pb2_grpc.add_BackupServiceServicer_to_server,
+            BackupService(rooms.backups, rooms.repeats),
+        ),
+        Service(
+            operations,
+            operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
+            OperationService(rooms.operations),
+        ),
+        Service(admins, admin_service_pb2_grpc.add_AdminServiceServicer_to_server, admin),
+    ]
