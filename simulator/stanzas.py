@@ -1,1 +1,0 @@
-"""What each request of a client is answered with."""
