@@ -11,6 +11,7 @@ from .exits import INTERRUPTED, USAGE, described
 # name: (module, what --help says). Each module has a click command called `command`.
 COMMANDS = {
     "serve": ("serve", "Run the server."),
+    "demo": ("demo", "Play the main job in the terminal, without a phone."),
     "simulator": ("simulator", "Run the WhatsApp stand-in for tests."),
     "sessions": ("sessions", "List, create, start, stop, delete sessions."),
     "pair": ("pair", "Link a session to a phone by QR code or pairing code."),

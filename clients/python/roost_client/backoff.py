@@ -16,7 +16,7 @@ class Backoff:
     def __init__(
         self,
         first: timedelta = timedelta(milliseconds=200),
-        longest: timedelta = timedelta(seconds=10),
+        longest: timedelta = timedelta(seconds=5),
     ) -> None:
         self._first = first.total_seconds()
         self._longest = longest.total_seconds()
