@@ -8,11 +8,22 @@ from urllib.parse import urlsplit
 from . import file, memory
 from .base import StorageBackend
 from .errors import BackendMisconfigured
-from .factory import Factory
+from .factory import Factory, LazyFactory
 from .layers import Checked, Limited, Logged
 from .retrying import Retrying, RetryPolicy
 
 ENTRY_POINT_GROUP = "roost.storage_backends"
+
+BUILT_IN: tuple[Factory, ...] = (
+    file.FACTORY,
+    memory.FACTORY,
+    LazyFactory(
+        schemes=("postgresql", "postgres"),
+        extra="roost[postgres]",
+        module="storage_backends.postgres",
+    ),
+    LazyFactory(schemes=("s3",), extra="roost[s3]", module="storage_backends.s3"),
+)
 
 
 class Registry:
@@ -27,7 +38,7 @@ class Registry:
     @classmethod
     def with_plugins(cls, points: Iterable[EntryPoint] | None = None) -> Self:
         """The built-in backends and every installed entry point of `roost.storage_backends`."""
-        registry = cls([file.FACTORY, memory.FACTORY])
+        registry = cls(BUILT_IN)
         for point in entry_points(group=ENTRY_POINT_GROUP) if points is None else points:
             registry._load(point)
         return registry

@@ -7,7 +7,7 @@ import pytest
 
 from storage_backends import file, memory
 from storage_backends.errors import BackendMisconfigured
-from storage_backends.factory import Factory
+from storage_backends.factory import Factory, LazyFactory
 from storage_backends.file import FileConfig
 from storage_backends.registry import ENTRY_POINT_GROUP, Registry
 
@@ -72,7 +72,7 @@ def test_wrong_urls(url):
 
 def test_unknown_scheme_names_the_known_ones():
     """The message helps."""
-    with pytest.raises(BackendMisconfigured, match="installed are file, memory"):
+    with pytest.raises(BackendMisconfigured, match="installed are file, memory, postgres"):
         Registry.with_plugins([]).create("s4://bucket")
 
 
@@ -110,3 +110,12 @@ def test_file_url_of_localhost():
     registry = Registry.with_plugins([])
     assert registry.create("file://localhost/x/y").name == "file:/x/y"
     assert FileConfig(root=Path("/x")).root == Path("/x")
+
+
+def test_lazy_factory():
+    """The module of a lazy factory is imported when it is first used; then its extra is named."""
+    lazy = LazyFactory(schemes=("lazy",), extra="roost-lazy", module="no_such_module_here")
+    registry = Registry([lazy])
+    assert registry.schemes == ("lazy",)
+    with pytest.raises(BackendMisconfigured, match="pip install 'roost-lazy'"):
+        registry.create("lazy://x")
