@@ -3,4 +3,4 @@
 import pytest
 
 pytest.register_assert_rewrite("storage_backends.testing")
-pytest_plugins = ["tests.support.postgres", "tests.support.stores"]
+pytest_plugins = ["tests.support.postgres", "tests.support.s3", "tests.support.stores"]
