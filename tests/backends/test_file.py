@@ -22,6 +22,8 @@ from storage_backends.errors import (
     QuotaExceeded,
 )
 from storage_backends.file import _BY_ERRNO, LOCK_NAME, FileBackend, FileConfig, _by_errno
+from storage_backends.layers import Checked
+from storage_backends.registry import stack
 from storage_backends.testing import BackendSuite
 
 
@@ -37,6 +39,14 @@ class TestFile(BackendSuite):
     @pytest.fixture
     def leftovers(self, tmp_path):
         return lambda: [name for name in files(tmp_path / "objects") if name != LOCK_NAME]
+
+
+class TestStack(TestFile):
+    """Behind all layers, as a server uses it."""
+
+    @pytest.fixture
+    def new_backend(self, tmp_path):
+        return lambda: stack(Checked(FileBackend(FileConfig(root=tmp_path / "objects"))))
 
 
 @pytest.fixture
