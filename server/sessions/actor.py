@@ -27,6 +27,10 @@ logger = structlog.get_logger(__name__)
 TOGETHER = 100
 
 
+class _Over(Exception):
+    """The actor's own end."""
+
+
 class Timer:
     """A delay after which an actor does something, unless it is cancelled before."""
 
@@ -58,11 +62,12 @@ class Actor:
         """Runs until cancelled, or until nothing can be recorded any more."""
         try:
             async with self._tasks:
-                await self._guard(self._boot)
-                while not self._is_over:
-                    await self._handle(await self._inbox.take())
+                await self._work()
+        except* _Over:
+            pass
         finally:
             self._is_over = True
+            self._on_over()
             for item in self._inbox.drain():
                 if isinstance(item, Command):
                     _answer_error(item, ServerDraining())
@@ -120,7 +125,17 @@ class Actor:
         """An action raised what it should not."""
         raise NotImplementedError
 
+    def _on_over(self) -> None:
+        """Last thing: nothing can be recorded any more."""
+        raise NotImplementedError
+
     # --- the loop
+
+    async def _work(self) -> None:
+        await self._guard(self._boot)
+        while not self._is_over:
+            await self._handle(await self._inbox.take())
+        raise _Over  # ends the children
 
     async def _handle(self, item: Command | Happened | Due) -> None:
         if isinstance(item, Command):

@@ -23,6 +23,12 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
+# States that something is being done about; no server leaves a session in them.
+TRANSIENT = frozenset(
+    {State.CONNECTING, State.PAIRING, State.ACTIVE, State.BACKING_OFF, State.STOPPING}
+)
+
+
 class DesiredState(StrEnum):
     """What the owner wants."""
 

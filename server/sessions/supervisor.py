@@ -19,7 +19,8 @@ from server.core.names import SessionName
 from server.engine.base import Account, EndReason, Sent
 
 from . import conditions
-from .keeper import Exit, Keeper, Leaving, is_ban
+from .keeper import Keeper, is_ban
+from .linking import Exit, Leaving
 from .machine import Trigger, allowed
 from .model import DesiredState, Session, SessionChanges, State
 from .pairing import PairingAttempt
@@ -147,6 +148,8 @@ class Supervisor(Keeper):
         self._refuse_while_busy()
         session, attempt = self.session, self._attempt
         if attempt is None:
+            if session.state is State.DELETED:
+                raise self._wrong_state(*allowed(Trigger.START))
             if session.is_paired:
                 raise SessionAlreadyPaired(session=str(self._name))
             no_engine = self._engine_run is None and not self._recovering_epoch
@@ -209,7 +212,7 @@ class Supervisor(Keeper):
     async def send_text(self, recipient: Recipient, text: str, secret: bytes) -> Sent:
         """Sends over the present connection."""
         run, session = self._engine_run, self.session
-        if not session.is_paired or session.state is State.DELETED:
+        if not session.is_paired and session.state is not State.DELETED:
             raise SessionNotPaired(session=str(self._name))
         if session.state in {State.CONNECTING, State.BACKING_OFF}:
             raise EngineUnavailable(session=str(self._name))
