@@ -58,11 +58,16 @@ class Restorer:
             manifest,
             target=target,
             present=present,
-            has_store=present is not None and self.sessions.store_path(target) is not None,
+            has_store=present is not None and await self._has_store(target),
             mode=mode,
             newest_epoch=newest_epoch,
             now=self.clock.now(),
         )
+
+    async def _has_store(self, target: SessionName) -> bool:
+        """Credentials are really there: a store that was lost is replaced without force."""
+        store = self.sessions.store_path(target)
+        return store is not None and await self.workers.run(store.exists)
 
     async def restore(
         self,

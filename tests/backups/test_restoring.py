@@ -200,6 +200,17 @@ async def test_credentials_are_not_replaced_without_force(server):
     assert server.sessions.get(ANN).store_epoch == 1
 
 
+async def test_a_lost_store_needs_no_force(server, tmp_path):
+    """There is nothing to replace; the session is recorded as paired all the same."""
+    store = server.pair()
+    server.stop()
+    backup = await server.back_up()
+    store.rename(tmp_path / "lost.db")
+    result = await server.restore(backup.name)
+    assert not result.plan.replaces_credentials
+    assert server.sessions.store_path(ANN).exists()
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - {"stopped", "failed", "unlinked"}))
 async def test_session_in_use(server, state):
     """A session that runs, or is deleted, is not restored over."""
