@@ -10,14 +10,11 @@ that the contact accepts without notice.
 import sqlite3
 from pathlib import Path
 
+from server.engine.store import GUARD
+
 from .identity import new_private_key, plain_jid, read_devices
 from .snapshot import existing, sync
 
-# As the engine installs it: whatsmeow's own delete after a logout must not destroy the keys.
-GUARD = (
-    "CREATE TRIGGER IF NOT EXISTS roost_guard BEFORE DELETE ON whatsmeow_device "
-    "BEGIN SELECT RAISE(ABORT, 'device row is protected'); END"
-)
 PREKEY_JUMP = 10_000  # ids made after the copy was taken are not used a second time
 PREKEY_LIMIT = 2**24
 PREKEY_ROOM = 1000
