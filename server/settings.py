@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     def backup_urls(self) -> dict[str, str]:
         """The storage locations, the primary first."""
         given = {name: url.get_secret_value() for name, url in self.backup.locations.items()}
-        return given or {"local": f"file://{self.data_dir / 'backups'}"}
+        return given or {"local": (self.data_dir / "backups").as_uri()}
 
     @field_validator("listen")
     @classmethod
