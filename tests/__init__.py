@@ -1,0 +1,1 @@
+"""Tests; a package, because some dependency installs one of the same name."""
