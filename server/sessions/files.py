@@ -43,10 +43,6 @@ class SessionFiles:
         """The folder of the events that are not in the log yet."""
         return self._folder(name) / "spool"
 
-    async def make_folder(self, name: SessionName) -> None:
-        """Makes the session's folder, 0700."""
-        await self._run(lambda: _make_private(self._folder(name)))
-
     async def discard_epoch(self, name: SessionName, epoch: int, reason: str) -> str:
         """Moves an epoch's folder to trash; where to, below the data directory. None: empty."""
         return await self._run(lambda: self._discard(name, epoch, reason))
