@@ -1,5 +1,6 @@
 """Backups and restores of sessions' credentials, as the API offers them."""
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,8 @@ from .restoring import Restorer
 from .scratch import Scratch
 from .workers import Workers
 
+AT_ONCE = 2  # each holds an image and its sealed form in memory: about 2.5 times the store
+
 
 class BackupService:
     """Makes, lists and restores backups. `async with` after the locations, before the sessions."""
@@ -48,6 +51,7 @@ class BackupService:
         self._locations = locations
         self._scratch = scratch
         self._workers = Workers()
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._catalog = Catalog(locations, keyring, self._workers, clock)
         self._maker = Maker(sessions, self._catalog, self._workers, scratch, clock, engine_version)
         self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
@@ -87,7 +91,8 @@ class BackupService:
         name = BackupName(session, time_ordered_id())
 
         async def work(report: Report) -> Backup:
-            return await self._maker.make(name, place, kind, report)
+            async with self._slots:
+                return await self._maker.make(name, place, kind, report)
 
         return await self._operations.start(target=str(name), session=session, work=work)
 
@@ -99,7 +104,8 @@ class BackupService:
         """
         self._check_paired(session)
         name = BackupName(session, time_ordered_id())
-        return await self._maker.make(name, self._locations.primary, kind, Silent())
+        async with self._slots:
+            return await self._maker.make(name, self._locations.primary, kind, Silent())
 
     async def get(self, name: BackupName) -> Backup:
         """A backup; raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
@@ -145,7 +151,10 @@ class BackupService:
             raise CredentialsExist(session=str(into))
 
         async def work(report: Report) -> RestoreResult:
-            return await self._restorer.restore(archive, manifest, into, mode, report, force=force)
+            async with self._slots:
+                return await self._restorer.restore(
+                    archive, manifest, into, mode, report, force=force
+                )
 
         operation = await self._operations.start(target=str(into), session=into, work=work)
         return operation, plan

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from server.backups.model import BackupKind, BackupState
+from server.backups.service import AT_ONCE
 from server.core.errors import (
     BackupNotFound,
     OperationInProgress,
@@ -344,3 +345,16 @@ async def test_locations(server):
         ("storageLocations/local", True),
         ("storageLocations/remote", False),
     ]
+
+
+async def test_many_at_once(server):
+    """Many backups wait for each other, so that memory does not grow with their number."""
+    names = [SessionName(f"s{number}") for number in range(8)]
+    for number, name in enumerate(names):
+        server.pair(name, device=number + 1)
+    at_once = []
+    server.faulty["local"].rule = lambda _: at_once.append(len(server.scratch_files()))
+    started = [await server.service.create(name) for name in names]
+    for operation in started:
+        assert (await server.end_of(operation)).backup.state is BackupState.ACTIVE
+    assert max(at_once) <= AT_ONCE
