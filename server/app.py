@@ -43,7 +43,7 @@ from .state import Database
 from .state.schema import SchemaTooNew
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
-LAST_CALLS = timedelta(seconds=2)  # for calls that are still running when the sessions are down
+LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
 EXITS: dict[tuple[type[Exception], ...], int] = {
     (DataDirectoryBusy,): 3,
     (AddressUnusable,): 4,
@@ -141,7 +141,12 @@ async def running(
         broker = Broker(events, registry)
         interceptor = CallInterceptor(key, log_calls=settings.log.level == "DEBUG")
         rooms = Rooms(
-            manager=manager, broker=broker, backups=backups, operations=operations, repeats=repeats
+            manager=manager,
+            broker=broker,
+            backups=backups,
+            operations=operations,
+            repeats=repeats,
+            key=key,
         )
         server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
         stack.push_async_callback(server.stop, LAST_CALLS)

@@ -224,12 +224,16 @@ class EngineSession(Protocol):
         The engine picks the message id, and neonize gives no way to choose it. `secret` is 32
         fresh random bytes of the caller (WhatsApp's messageSecret, it travels inside the message).
         The engine writes id and secret to the store before anything leaves, so a caller that
-        remembered the secret can ask `store.find_sent` after any crash: nothing there means
-        certainly not sent.
+        remembered the secret can ask `find_sent` after any crash: nothing there means certainly
+        not sent.
 
         Raises RecipientNotFound, EngineUnavailable (certainly not sent) or SendTimedOut (unknown;
         the session must be restarted: whatsmeow may hold its send lock for ever).
         """
+        ...
+
+    async def find_sent(self, secret: bytes) -> str | None:
+        """The id of the message that was given this secret; None if certainly none was."""
         ...
 
     async def unlink(self) -> None:

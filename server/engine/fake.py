@@ -136,6 +136,12 @@ class FakeSession:
         self.texts.append(message)
         return await self.on_send(message)
 
+    async def find_sent(self, secret: bytes) -> str | None:
+        """As `EngineSession.find_sent`: among what this very session was given."""
+        self._check()
+        found = [number for number, text in enumerate(self.texts, 1) if text.secret == secret]
+        return message_id(found[0]) if found else None
+
     async def unlink(self) -> None:
         """As `EngineSession.unlink`."""
         self._check()
@@ -157,10 +163,15 @@ class FakeSession:
 
     async def _send(self, message: FakeText) -> Sent:
         del message
-        return Sent(message_id=f"3EB0{len(self.texts):018X}", send_time=datetime.now(UTC))
+        return Sent(message_id=message_id(len(self.texts)), send_time=datetime.now(UTC))
 
     async def _unlink(self) -> None:
         self.end(EndReason.LOGGED_OUT, clean=True)
+
+
+def message_id(number: int) -> str:
+    """The id of a session's first, second… text."""
+    return f"3EB0{number:018X}"
 
 
 @dataclass(kw_only=True)

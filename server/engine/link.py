@@ -163,6 +163,13 @@ class HostLink:
             raise await self._settle(secret)
         raise EngineUnavailable(session=self._name)
 
+    async def find_sent(self, secret: bytes) -> str | None:
+        """As `EngineSession.find_sent`."""
+        try:
+            return await self._find_sent(secret)
+        except sqlite3.Error as error:
+            raise EngineUnavailable(session=self._name) from error
+
     async def unlink(self) -> None:
         """As `EngineSession.unlink`."""
         reply = await self._request(frames.Call(unlink=frames.Unlink()))

@@ -38,6 +38,11 @@ class UnstartedSession:
         del recipient, text, secret
         raise EngineUnavailable(session=self._name)
 
+    async def find_sent(self, secret: bytes) -> str | None:
+        """As `EngineSession.find_sent`."""
+        del secret
+        raise EngineUnavailable(session=self._name)
+
     async def unlink(self) -> None:
         """As `EngineSession.unlink`."""
         raise EngineUnavailable(session=self._name)

@@ -1,5 +1,6 @@
 """Who may call: the holder of the admin key."""
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -44,6 +45,12 @@ class AdminKey:
                 f"admin key file {path}: a key has at least {_SHORTEST_KEY} characters"
             )
         return cls(secret)
+
+    def derive(self, text: str) -> bytes:
+        """32 bytes that follow from `text` and that only this key's holder can know."""
+        return hashlib.blake2b(
+            text.encode(), key=hashlib.sha256(self._secret).digest(), digest_size=32
+        ).digest()
 
     def opens(self, method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
         """True if a call of `method` with this metadata may go on. Health checks always may."""

@@ -1,5 +1,6 @@
 """`roost.v1.MessageService`."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,19 @@ from .validate import Checks
 class MessageService(message_service_pb2_grpc.MessageServiceServicer):
     """Sends messages."""
 
-    def __init__(self, manager: SessionManager, repeats: Idempotency) -> None:
+    def __init__(
+        self, manager: SessionManager, repeats: Idempotency, secret_of: Callable[[str], bytes]
+    ) -> None:
+        """Without I/O.
+
+        Args:
+            manager: sends.
+            repeats: answers repeated requests.
+            secret_of: the same 32 bytes for the same request_id, which nobody else can guess.
+        """
         self._manager = manager
         self._repeats = repeats
+        self._secret_of = secret_of
 
     async def SendMessage(
         self, request: pb.SendMessageRequest, _context: Any
@@ -32,11 +43,14 @@ class MessageService(message_service_pb2_grpc.MessageServiceServicer):
             if check(validate.chosen, request, "content"):
                 check(validate.text_body, request.text.body, "text.body")
             check(validate.request_id, request.request_id)
-        send = partial(self._send, name, recipient, request.text.body)
+        secret = self._secret_of(request.request_id.lower()) if request.request_id else b""
+        send = partial(self._send, name, recipient, request.text.body, secret)
         return await self._repeats.once(request, pb.SendMessageResponse, send)
 
     async def _send(
-        self, name: SessionName, recipient: Recipient, text: str, _attempt: Attempt
+        self, name: SessionName, recipient: Recipient, text: str, secret: bytes, attempt: Attempt
     ) -> pb.SendMessageResponse:
-        sent = await self._manager.send_text(name, recipient, text)
+        sent = await self._manager.send_text(
+            name, recipient, text, secret=secret, repeated=attempt is Attempt.AGAIN
+        )
         return pb.SendMessageResponse(message_id=sent.message_id, send_time=sent.send_time)

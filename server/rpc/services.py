@@ -23,6 +23,7 @@ from server.events.broker import Broker
 from server.sessions.manager import SessionManager
 
 from .admin_service import AdminService
+from .auth import AdminKey
 from .backup_service import BackupService
 from .event_service import EventService
 from .idempotency import Idempotency
@@ -41,6 +42,7 @@ class Rooms:
     backups: Backups
     operations: Operations
     repeats: Idempotency
+    key: AdminKey
 
 
 def services(rooms: Rooms, admin: AdminService) -> list[Service]:
@@ -65,7 +67,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             messages,
             message_service_pb2_grpc.add_MessageServiceServicer_to_server,
-            MessageService(rooms.manager, rooms.repeats),
+            MessageService(rooms.manager, rooms.repeats, rooms.key.derive),
         ),
         Service(
             backups,

@@ -249,14 +249,26 @@ class SessionManager:
     # --- messages
 
     async def send_text(
-        self, name: SessionName, recipient: Recipient, text: str, *, secret: bytes = b""
+        self,
+        name: SessionName,
+        recipient: Recipient,
+        text: str,
+        *,
+        secret: bytes = b"",
+        repeated: bool = False,
     ) -> Sent:
         """Sends a text; `secret` as in `EngineSession.send_text`, fresh if not given.
+
+        `repeated`: an earlier try with this secret may have got through. If it may, nothing is
+        sent and the answer is SendTimedOut with that message's id: better once too few than twice.
 
         Raises SessionNotPaired, SessionWrongState, EngineUnavailable (certainly not sent),
         RecipientNotFound, SendTimedOut.
         """
-        return await self._find(name).send_text(recipient, text, secret or fresh_secret())
+        supervisor = self._find(name)
+        return await supervisor.send_text(
+            recipient, text, secret or fresh_secret(), repeated=repeated
+        )
 
     # --- for backups
 

@@ -137,6 +137,10 @@ class EngineRun:
             if not self._sends:
                 self._sends_done.set()
 
+    async def find_sent(self, secret: bytes) -> str | None:
+        """As `EngineSession.find_sent`."""
+        return await self._connected().find_sent(secret)
+
     async def request_pairing_code(self, phone: str) -> str:
         """As `EngineSession.request_pairing_code`."""
         return await self._connected().request_pairing_code(phone)

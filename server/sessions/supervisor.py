@@ -209,7 +209,9 @@ class Supervisor(Keeper):
 
     # --- messages
 
-    async def send_text(self, recipient: Recipient, text: str, secret: bytes) -> Sent:
+    async def send_text(
+        self, recipient: Recipient, text: str, secret: bytes, *, repeated: bool = False
+    ) -> Sent:
         """Sends over the present connection."""
         run, session = self._engine_run, self.session
         if not session.is_paired and session.state is not State.DELETED:
@@ -218,6 +220,8 @@ class Supervisor(Keeper):
             raise EngineUnavailable(session=str(self._name))
         if run is None or session.state is not State.ACTIVE:
             raise self._wrong_state(State.ACTIVE)
+        if repeated and (message_id := await run.find_sent(secret)) is not None:
+            raise SendTimedOut(session=str(self._name), message_id=message_id)
         try:
             return await run.send_text(recipient=recipient.jid, text=text, secret=secret)
         except SendTimedOut:
