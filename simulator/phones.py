@@ -143,6 +143,8 @@ class Phones:
         self._contacts.save(account)
         chat = Jid.parse(sent.chat)
         attrs = {**envelope(account, 0, target, chat, message_id), "type": "text"}
+        if own and (reader := self._accounts.find(chat)) is not None:
+            attrs["peer_recipient_pn"] = reader.jid
         count = retry.child("retry") if retry is not None else None
         enc = _enc(sealed, count.text("count") if count is not None else "")
         self.fanout.deliver(target, number, Node("message", attrs, [enc]))
