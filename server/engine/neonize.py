@@ -84,7 +84,7 @@ def prepare() -> None:
     assert spec is not None, "neonize is not installed"
     assert spec.submodule_search_locations is not None
     folder = Path(spec.submodule_search_locations[0])
-    _stub("neonize", __path__=[str(folder)])
+    _stub("neonize", __path__=[str(folder)], __spec__=spec)
     _stub("neonize.utils", __path__=[str(folder / "utils")])
     # The library is part of the wheel; a host must never fetch another one from the internet.
     _stub(
@@ -92,9 +92,9 @@ def prepare() -> None:
         __GONEONIZE_VERSION__=importlib.metadata.version("neonize"),
         download=_refuse_download,
     )
-    platform: Any = importlib.import_module("neonize.utils.platform")
-    name = platform.generated_name()  # starts a shell, so once and not in every host
-    platform.generated_name = lambda *_: name
+    (library,) = folder.glob("neonize-*.so")
+    # neonize starts a shell to find the name of its own file.
+    _stub("neonize.utils.platform", generated_name=lambda: library.name)
     path = list(sys.path)
     _state.proto = importlib.import_module("neonize.proto.Neonize_pb2")
     _state.e2e = importlib.import_module("neonize.proto.waE2E.WAWebProtobufsE2E_pb2")
@@ -102,7 +102,7 @@ def prepare() -> None:
         "neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2"
     )
     sys.path[:] = path  # neonize.proto puts itself in front
-    _state.library = folder / name
+    _state.library = library
     _state.root_key_address = _find_root_key(_state.library)
 
 

@@ -66,7 +66,8 @@ def config(simulator: Simulator, tmp_path: Path, templates: Path) -> EngineConfi
             ca_file=Path(simulator.ca_file),
             root_key=bytes.fromhex(simulator.root_key_hex),
         ),
-        link=LinkConfig(send=timedelta(seconds=10)),
+        link=LinkConfig(send=timedelta(seconds=5)),
+        paired_deadline=timedelta(seconds=5),
     )
 
 
@@ -122,6 +123,10 @@ class Watched:
 
     async def ended(self, seconds: float = SECONDS) -> Ended:
         return await self.wait(Ended, seconds=seconds)
+
+    def told(self) -> list[EngineEvent]:
+        """Everything but what comes out of the spool."""
+        return [one for one in self.events if not isinstance(one, DurableEvent)]
 
     def texts(self) -> list[str]:
         return [one.text for one in self.events if isinstance(one, MessageReceived)]

@@ -26,7 +26,7 @@ async def test_a_scanned_code_links_the_account(
     await asyncio.to_thread(phone.scan, code.payload)
     await watched.wait(Connected)
     account = Account(jid=phone.jid, lid=phone.lid, push_name="", device=1)
-    assert watched.events[:3] == [code, Paired(account=account), Connected(account=account)]
+    assert watched.told()[:3] == [code, Paired(account=account), Connected(account=account)]
     assert store.read_account(watched.spec.store) == account
     assert store.is_store_sound(watched.spec.store)
     await watched.session.stop(GRACE)
@@ -149,7 +149,7 @@ async def test_a_pairing_that_never_connects_ends_and_connects_with_the_next_hos
     # Whether or not anybody recorded the pairing, the store has it.
     unseen = await sessions.start(watched.spec)
     account = (await unseen.wait(Connected)).account
-    assert unseen.events[0] == Paired(account=account)
+    assert unseen.told()[0] == Paired(account=account)
     await unseen.session.stop(GRACE)
     await (await sessions.again(unseen)).wait(Connected)
 
