@@ -10,7 +10,7 @@ that the contact accepts without notice.
 import sqlite3
 from pathlib import Path
 
-from server.engine.store import GUARD
+from server.engine import safeguards
 
 from .identity import new_private_key, plain_jid, read_devices
 from .snapshot import existing, sync
@@ -44,9 +44,9 @@ def rekey(store: Path) -> None:
 
 
 def protect(store: Path) -> None:
-    """Makes sure that the engine cannot delete the device row. Blocks; the file is synced."""
+    """Makes sure that the engine cannot harm the keys. Blocks; the file is synced."""
     with existing(store) as connection, connection:
-        connection.execute(GUARD)
+        safeguards.install(connection)
     sync(store)
 
 

@@ -16,14 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from . import safeguards
 from .base import Account
 
-# whatsmeow deletes the device row, and with it all keys, when WhatsApp says that the device was
-# removed, even in cases that are lifted again. The keys are ours to move to trash.
-GUARD: Final = (
-    "CREATE TRIGGER IF NOT EXISTS roost_guard BEFORE DELETE ON whatsmeow_device "
-    "BEGIN SELECT RAISE(ABORT, 'device row is protected'); END"
-)
 _BUSY_SECONDS: Final = 5.0
 _DEEP_CHECK_BYTES: Final = 64 * 1024 * 1024  # beyond that a check would delay the start by seconds
 _KEY_LENGTHS: Final = (
@@ -43,9 +38,9 @@ def template_command(path: Path) -> list[str]:
 
 
 def finish_template(draft: Path, path: Path) -> None:
-    """Makes a single file of what the engine created, adds the guard and moves it into place."""
+    """Makes a single file of what the engine created, with safeguards, and moves it into place."""
     with _opened(draft) as store:
-        store.execute(GUARD)
+        safeguards.install(store)
         store.commit()
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         store.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -93,7 +88,7 @@ def read_account(path: Path) -> Account | None:
 def is_store_sound(path: Path) -> bool:
     """Whether a login may be tried with this store: whole, and with exactly one device's keys.
 
-    Puts the guard trigger back if it is missing.
+    Puts safeguards back that are missing.
     """
     return _is_whole(path, lambda devices: devices == [(32, 32, 32, 64)])
 
@@ -118,7 +113,7 @@ def _is_whole(path: Path, accept: Callable[[list[tuple[int, ...]]], bool]) -> bo
                     return False
             if not accept(store.execute(_KEY_LENGTHS).fetchall()):
                 return False
-            store.execute(GUARD)
+            safeguards.install(store)
             store.commit()
     except (sqlite3.Error, OSError, ValueError):
         return False
