@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import app, logs, settings
+from . import logs, settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(settings.masked(loaded)) + "\n")
         return 0
     logs.setup(level=loaded.log.level, form=loaded.log.format)
+    from . import app  # noqa: PLC0415  (a second of imports that a refusal does not need)
+
     return app.run(loaded)
 
 

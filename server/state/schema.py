@@ -1,10 +1,11 @@
 """Brings a database to the schema of this server."""
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Text, column, inspect, select, table
+
+# The newest revision in `migrations/versions`. A database that is there already is left alone, and
+# Alembic is not even imported: that would be a quarter of the server's start.
+HEAD = "0001"
+_VERSION_TABLE = "alembic_version"
 
 
 class SchemaTooNew(RuntimeError):
@@ -13,11 +14,25 @@ class SchemaTooNew(RuntimeError):
 
 def upgrade(connection: Connection) -> None:
     """Applies the revisions that are missing, in the caller's transaction."""
+    current = _revision(connection)
+    if current == HEAD:
+        return
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", "server.state:migrations")
     config.attributes["connection"] = connection
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in known:
         raise SchemaTooNew(SchemaTooNew.__doc__)
     command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision that the database has; None for an empty one."""
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    version = select(column("version_num", Text)).select_from(table(_VERSION_TABLE))
+    return connection.execute(version).scalar_one_or_none()

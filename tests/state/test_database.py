@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from server.core.errors import StorageUnavailable
 from server.state import Database
-from server.state.schema import SchemaTooNew
+from server.state.schema import HEAD, SchemaTooNew
 from server.state.tables import events, idempotency, metadata
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
@@ -36,6 +38,13 @@ async def test_migrations_make_exactly_the_tables_that_the_code_expects(database
 
     async with Database.open(database_url) as database:
         assert await database.read(differences) == []
+
+
+def test_the_newest_revision_is_the_one_that_the_code_names():
+    """A database at another one is upgraded at the start."""
+    config = Config()
+    config.set_main_option("script_location", "server.state:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
 async def test_what_was_committed_is_there_after_reopening(database_url):
