@@ -13,6 +13,7 @@ import structlog
 from storage_backends.errors import BackendMisconfigured
 from storage_backends.registry import Registry
 
+from . import logs
 from .backups.keyring import KeyFileError, Keyring
 from .backups.locations import Locations
 from .backups.model import BackupKind
@@ -193,6 +194,7 @@ def run(settings: Settings) -> int:
     """Serves in a new event loop; returns the exit code (`server.__main__`)."""
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
+            logs.watch(runner.get_loop())
             runner.run(serve(settings))
     except Exception as error:  # noqa: BLE001  (the last resort: told, logged, counted as 1)
         return _explain(error)

@@ -1,5 +1,6 @@
 """Logging for the whole process: structlog and the standard library, one line per event."""
 
+import asyncio
 import logging
 import sys
 import threading
@@ -16,7 +17,7 @@ _FIRST = ("timestamp", "level", "event", "logger")
 
 def _add_call(_logger: Any, _method: str, event: Event) -> Event:
     call = CURRENT_CALL.get()
-    if call is not None:
+    if call is not None and not call.is_over:
         event.setdefault("rpc", call.rpc)
         event.setdefault("request_id", call.request_id)
     return event
@@ -97,7 +98,19 @@ def setup(*, level: str = "INFO", form: str = "auto", stream: TextIO | None = No
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a log call that fails would be printed with its arguments
     _catch_what_nobody_caught()
+
+
+def watch(loop: asyncio.AbstractEventLoop) -> None:
+    """Logs what goes wrong in nobody's hands; asyncio would quote the values of the failed call."""
+    log = structlog.get_logger("server.uncaught")
+
+    def failed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        what = str(context.get("message", "")).partition("<")[0].partition("(")[0].strip()
+        log.error("loop.failed", what=what, exc_info=context.get("exception"))
+
+    loop.set_exception_handler(failed)
 
 
 def _catch_what_nobody_caught() -> None:

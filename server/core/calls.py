@@ -15,10 +15,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Call:
     """One call in progress. The request id is the caller's `x-request-id`, or made on demand."""
 
-    __slots__ = ("_metadata", "_request_id", "rpc")
+    __slots__ = ("_metadata", "_request_id", "is_over", "rpc")
 
     def __init__(self, rpc: str, metadata: Iterable[tuple[str, str | bytes]] | None = None) -> None:
         self.rpc = rpc
+        self.is_over = False  # tasks that it started inherit it and may live for ever
         self._metadata = metadata
         self._request_id = ""
 

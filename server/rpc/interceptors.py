@@ -106,9 +106,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001  (the edge: everything becomes a status)
                 _report(error)
                 await context.abort_with_status(WireStatus(status_of(error, call.request_id)))
-            if self._log_calls:
-                log.debug("call.done")
-            return response
+            else:
+                if self._log_calls:
+                    log.debug("call.done")
+                return response
+            finally:
+                call.is_over = True
 
         return guarded
 

@@ -1,5 +1,6 @@
 """What a log line holds, and what it never does."""
 
+import asyncio
 import io
 import json
 import logging
@@ -46,6 +47,7 @@ def out():
     yield stream
     structlog.reset_defaults()
     logging.captureWarnings(capture=False)
+    logging.raiseExceptions = True
     sys.excepthook, sys.unraisablehook = hooks
     root.handlers[:], root.level = kept, level
 
@@ -137,6 +139,18 @@ def test_a_line_has_its_call_its_facts_and_masked_secrets(out):
     assert "timestamp" in line
 
 
+def test_a_task_that_outlives_its_call_logs_without_it(out):
+    """A session's own tasks inherit the call that started them."""
+    call = Call("roost.v1.SessionService/PairSession")
+    token = CURRENT_CALL.set(call)
+    call.is_over = True
+    structlog.get_logger().info("session.state_changed")
+    CURRENT_CALL.reset(token)
+    (line,) = lines(out)
+    assert "rpc" not in line
+    assert "request_id" not in line
+
+
 def test_the_standard_library_passes_the_same_gate(out):
     """Third parties log too."""
     error = RuntimeError("to 15551234567@s.whatsapp.net")
@@ -172,6 +186,25 @@ def test_what_nobody_caught_is_logged_and_not_printed():
     assert "planted" not in done.stdout + done.stderr
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
     assert events == ["thread.failed", "process.failed"]
+
+
+async def test_what_fails_in_the_loop_is_logged_without_its_values(out):
+    """asyncio's own report quotes the arguments of the callback and the exception's text."""
+    loop = asyncio.get_running_loop()
+    logs.watch(loop)
+
+    def fail(_secret):
+        raise ValueError("planted")
+
+    loop.call_soon(fail, "planted")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    (line,) = lines(out)
+    assert line["event"] == "loop.failed"
+    assert line["what"].startswith("Exception in callback test_what_fails")
+    assert "ValueError" in line["exception"]
+    assert "planted" not in out.getvalue()
 
 
 def test_a_console_line_is_readable(out):
