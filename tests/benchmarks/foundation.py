@@ -12,11 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import grpc.aio
 from roost.v1 import session_service_pb2 as requests
 
+from server.engine.base import QrCode, StartSpec
+from server.engine.zygote_engine import EngineConfig, SimulatorConfig, ZygoteEngine
 from simulator import Simulator
 from tests.benchmarks.figures import Figure, report
 from tests.support.api import Api, Follower, State, host_pid
@@ -111,10 +114,9 @@ class Foundation:
                 figure.values.append((time.perf_counter() - begun) * 1000)
         return [figure]
 
-    async def host_start(self, api: Api) -> list[Figure]:
-        """StartSession to ACTIVE for one session: fork, load, log in; and the fork alone."""
-        relogin = Figure("StartSession to ACTIVE (one session)", "ms")
-        started = Figure("host start (StartSession to engine loaded)", "ms", "target <= 150")
+    async def relogin(self, api: Api) -> list[Figure]:
+        """StartSession to ACTIVE for one session."""
+        figure = Figure("StartSession to ACTIVE (one session)", "ms")
         name = self.names[0]
         for _ in range(self.repeats):
             await api.stop(name)
@@ -122,11 +124,8 @@ class Foundation:
             begun = time.perf_counter()
             await api.start(name)
             await api.wait_for_state(name, State.STATE_ACTIVE)
-            relogin.values.append((time.perf_counter() - begun) * 1000)
-            millis = self.server.host_start_millis(name)
-            if millis is not None:
-                started.values.append(millis)
-        return [started, relogin]
+            figure.values.append((time.perf_counter() - begun) * 1000)
+        return [figure]
 
     async def restart(self) -> list[Figure]:
         """Kill the server, start it again, until the last of all sessions is ACTIVE."""
@@ -145,6 +144,35 @@ class Foundation:
         return [figure, after_kill]
 
 
+async def host_start(sim: Simulator, data_dir: Path, repeats: int) -> list[Figure]:
+    """From the wish for an engine to its first QR code: forked, library loaded, connected."""
+    figure = Figure("host start (fork to first QR code)", "ms", "target <= 150")
+    simulator = SimulatorConfig(
+        proxy_url=sim.proxy_url, ca_file=Path(sim.ca_file), root_key=bytes.fromhex(sim.root_key_hex)
+    )
+    async with ZygoteEngine(EngineConfig(data_dir=data_dir, simulator=simulator)) as engine:
+        for number in range(repeats + 1):
+            folder = data_dir / "sessions" / f"h{number}"
+            spec = StartSpec(
+                session_id=f"h{number}",
+                store=folder / "1" / "store.db",
+                spool_dir=folder / "spool",
+                fresh=True,
+                connect_epoch=1,
+                spool_acked=0,
+                proxy_url="",
+            )
+            begun = time.perf_counter()
+            host = await engine.start(spec)
+            async for event in host.events():
+                assert isinstance(event, QrCode), event
+                break
+            if number:  # the first one fills the disk cache
+                figure.values.append((time.perf_counter() - begun) * 1000)
+            await host.stop(timedelta(seconds=5))
+    return [figure]
+
+
 async def timed(figure: Figure, call: Callable[[], object]) -> None:
     """Adds one call's milliseconds to `figure`."""
     begun = time.perf_counter()
@@ -160,6 +188,7 @@ async def run(sessions: int, repeats: int) -> list[Figure]:
         Simulator.start() as sim,
         ServerProcess(Path(scratch) / "data", env=sim.environment()) as server,
     ):
+        figures += await host_start(sim, Path(scratch) / "hosts", 4 * repeats)
         bench = Foundation(sim, server, sessions, repeats)
         async with Api.connect(server.address, server.key) as api:
             for part in (
@@ -167,7 +196,7 @@ async def run(sessions: int, repeats: int) -> list[Figure]:
                 bench.memory,
                 bench.unary,
                 bench.latency,
-                bench.host_start,
+                bench.relogin,
             ):
                 figures += await part(api)
         figures += await bench.restart()
