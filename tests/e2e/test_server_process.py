@@ -196,3 +196,15 @@ def test_the_port_is_free_again_after_the_end(server):
     assert server.terminate() == 0
     with socket.socket() as probe:
         probe.bind((host, int(port)))
+
+
+def test_a_second_signal_ends_it_at_once(server):
+    """For those who cannot wait; the first one is waiting for a health watch here."""
+    health = stub(server, health_pb2_grpc.HealthStub)
+    watch = health.Watch(health_pb2.HealthCheckRequest())
+    next(watch)
+    os.kill(server.pid, signal.SIGTERM)
+    assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    os.kill(server.pid, signal.SIGTERM)
+    assert server.wait() == -signal.SIGTERM
+    server.start()
