@@ -1,10 +1,11 @@
 """`roost restore`."""
 
 import click
+from grpc import StatusCode
 from roost.v1.backup_pb2 import Backup
+from roost_client import RoostError
 from roost_client.backups import Mode
 
-from .exits import NOT_FOUND, REFUSED
 from .progress import follow
 from .render import plan_text, short
 from .shell import Shell, with_server
@@ -26,35 +27,40 @@ from .shell import Shell, with_server
 @with_server
 def command(
     shell: Shell, backup: str, *, target: str, mode: Mode, force: bool, only_plan: bool, yes: bool
-) -> int | None:
+) -> None:
     """Restore BACKUP (a name from `roost backups`, or a session: its newest good one).
 
     Shows the plan first and asks. The session must not be running and is left stopped.
     """
     name = backup if "/backups/" in backup else newest(shell, backup)
-    if not name:
-        shell.say(f"Error: {backup} has no restorable backup")
-        return NOT_FOUND
     plan = shell.roost.backups.plan_restore(name, target=target, mode=mode)
     if only_plan:
         shell.show(plan, plan_text(plan))
-        return None
+        return
     shell.say(plan_text(plan))
     if plan.replaces_credentials and not force:
-        shell.say("Error: CREDENTIALS_EXIST: there are credentials; --force moves them to trash")
-        return REFUSED
+        raise RoostError(
+            code=StatusCode.FAILED_PRECONDITION,
+            reason="CREDENTIALS_EXIST",
+            message="the session has credentials",
+            metadata={"session": plan.target_session},
+        )
     if not yes:
         click.confirm("Do this?", abort=True, err=True)
     started = shell.roost.backups.restore(name, target=target, mode=mode, force=force)
     done = follow(shell, started)
     session = short(done.restore.plan.target_session)
     shell.show(done.restore, f"restored {session}; connect it with: roost sessions start {session}")
-    return None
 
 
 def newest(shell: Shell, session: str) -> str:
-    """The session's newest backup that counts; empty: none."""
+    """The session's newest backup that counts."""
     for backup in shell.roost.backups.list(session):
         if backup.state == Backup.STATE_ACTIVE:
             return backup.name
-    return ""
+    raise RoostError(
+        code=StatusCode.NOT_FOUND,
+        reason="BACKUP_NOT_FOUND",
+        message=f"{session} has no restorable backup",
+        metadata={"name": session},
+    )
