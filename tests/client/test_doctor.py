@@ -4,16 +4,20 @@ import json
 import os
 import socket
 
+import grpc
 import pytest
 from roost.v1.admin_service_pb2 import GetServerInfoResponse
 from roost_cli import checks, exits
 from roost_cli.main import main
+
+from tests.support.scripted import rich
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     tmp_path.chmod(0o700)
     monkeypatch.setenv("ROOST_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ROOST_LISTEN", "127.0.0.1:0")  # this machine may run a server
     return tmp_path
 
 
@@ -42,6 +46,16 @@ def test_the_server_is_asked(folder, apart, capsys):
     assert code == exits.OK
     assert "9.9" in found["server"]["detail"]
     assert found["whatsapp"]["status"] == "warning"
+
+
+def test_a_key_that_the_server_refuses_is_a_problem(folder, apart, capsys):
+    """With what to do about it."""
+    apart.answer(
+        "AdminService.GetServerInfo", rich(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID")
+    )
+    code, found = doctor(capsys, "--address", apart.address)
+    assert code == exits.UNHEALTHY
+    assert "ROOST_API_KEY" in found["server"]["action"]
 
 
 def test_a_key_file_open_to_others_is_a_problem(folder, capsys):

@@ -41,7 +41,7 @@ def prepared(script):
     return script
 
 
-@pytest.mark.parametrize("path", ["clients/README.md"])
+@pytest.mark.parametrize("path", ["README.md", "clients/README.md"])
 def test_the_first_snippet_runs(path, apart, monkeypatch, tmp_path, capsys):
     """With a server that is found without any configuration."""
     monkeypatch.setenv("ROOST_DATA_DIR", str(tmp_path))

@@ -12,7 +12,7 @@ from roost_client.discovery import default_data_dir
 from . import checks
 from .checks import Check, Status
 from .exits import OK, UNHEALTHY
-from .shell import Shell, with_server
+from .shell import HINTS, Shell, with_server
 
 MARKS = {"ok": "ok", "warning": "!", "problem": "PROBLEM"}
 
@@ -55,7 +55,7 @@ def server(shell: Shell, folder: Path) -> Iterator[Check]:
     except RoostError as error:
         expected = error.reason == "UNAVAILABLE" and not checks.running_pid(folder)
         status: Status = "warning" if expected else "problem"
-        yield Check("server", status, f"{address}: {error.reason}", "roost serve")
+        yield Check("server", status, f"{address}: {error.reason}", HINTS.get(error.reason, ""))
         return
     yield Check("server", "ok", f"{address}: roost {info.server_version}, {info.engine_version}")
     if info.simulator:
