@@ -1,6 +1,7 @@
 """Composition root: the only module that names concrete classes; order of start and stop."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -44,6 +45,7 @@ from .state import Database
 from .state.schema import SchemaTooNew
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
+HARD_STOP = timedelta(seconds=30)  # what the stop may take beyond the grace
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
 EXITS: dict[tuple[type[Exception], ...], int] = {
     (DataDirectoryBusy,): 3,
@@ -187,6 +189,7 @@ async def serve(settings: Settings) -> None:
             directory.announce(facts)
             log.info("server.started", **facts, simulator=settings.simulator.is_on)
             await server.stop.wait()
+            limit_stop(server.stop.grace + HARD_STOP)
     log.info("server.stopped")
 
 
@@ -225,6 +228,16 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
+
+
+def limit_stop(limit: timedelta) -> None:
+    """Ends the process if the stop hangs, on a database that is away for example."""
+
+    def give_up() -> None:
+        log.critical("server.stop_timed_out")
+        os._exit(1)
+
+    asyncio.get_running_loop().call_later(limit.total_seconds(), give_up)
 
 
 def stop_on_signals(stop: Stop) -> None:

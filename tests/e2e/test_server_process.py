@@ -208,3 +208,17 @@ def test_a_second_signal_ends_it_at_once(server):
     os.kill(server.pid, signal.SIGTERM)
     assert server.wait() == -signal.SIGTERM
     server.start()
+
+
+def test_a_server_whose_database_was_taken_over_ends(tmp_path):
+    """Two on one database would each believe in its own log; the older one gives up, code 5."""
+    env = {"ROOST_DATABASE_URL": f"sqlite:///{tmp_path}/shared.db"}
+    sessions = session_service_pb2_grpc.SessionServiceStub
+    with ServerProcess(tmp_path / "old", env) as old, ServerProcess(tmp_path / "new", env) as new:
+        request = session_service_pb2.CreateSessionRequest(session_id="a")
+        with pytest.raises(grpc.RpcError):
+            stub(old, sessions).CreateSession(request, metadata=old.metadata)
+        assert old.wait() == 5
+        problems = [each["problem"] for each in old.log() if "problem" in each]
+        assert ["Another server" in problem for problem in problems] == [True]
+        stub(new, sessions).CreateSession(request, metadata=new.metadata)
