@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(settings.masked(loaded)) + "\n")
         return 0
     logs.setup(level=loaded.log.level, form=loaded.log.format)
-    from . import app  # noqa: PLC0415  (a second of imports that a refusal does not need)
+    from . import process  # noqa: PLC0415  (a second of imports that a refusal does not need)
 
-    return app.run(loaded)
+    return process.run(loaded)
 
 
 def _options() -> argparse.ArgumentParser:

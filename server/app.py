@@ -1,8 +1,6 @@
 """Composition root: the only module that names concrete classes; order of start and stop."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,57 +9,35 @@ from importlib.metadata import version
 
 import structlog
 
-from storage_backends.errors import BackendMisconfigured
 from storage_backends.registry import Registry
 
-from . import logs
-from .backups.keyring import KeyFileError, Keyring
+from .backups.keyring import Keyring
 from .backups.locations import Locations
 from .backups.model import BackupKind
 from .backups.operations import Operations
 from .backups.scratch import Scratch
 from .backups.service import BackupService
 from .core.clock import SystemClock
-from .core.errors import StorageMisconfigured, StorageUnavailable
 from .core.names import SessionName
-from .datadir import DataDirectory, DataDirectoryBusy, DataDirectoryUnusable
 from .engine.base import Engine
 from .engine.link import LinkConfig
 from .engine.zygote_engine import EngineConfig, SimulatorConfig, ZygoteEngine
-from .events.batch import LogTakenOver
 from .events.broker import Broker
 from .events.log import EventLog
 from .events.retention import Retention
 from .rpc.admin_service import AdminService, ServerInfo
-from .rpc.auth import AdminKey, AdminKeyUnusable
+from .rpc.auth import AdminKey
 from .rpc.idempotency import Idempotency
 from .rpc.interceptors import CallInterceptor
-from .rpc.server import AddressUnusable, CertificateUnusable, RpcServer, TlsFiles
+from .rpc.server import RpcServer, TlsFiles
 from .rpc.services import Rooms, services
 from .sessions.manager import SessionManager
 from .sessions.registry import SessionRegistry
 from .settings import Settings
 from .state import Database
-from .state.schema import SchemaTooNew
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
-HARD_STOP = timedelta(seconds=30)  # what the stop may take beyond the grace
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
-EXITS: dict[tuple[type[Exception], ...], int] = {
-    (DataDirectoryBusy,): 3,
-    (AddressUnusable,): 4,
-    (
-        AdminKeyUnusable,
-        BackendMisconfigured,
-        CertificateUnusable,
-        DataDirectoryUnusable,
-        KeyFileError,
-        LogTakenOver,
-        SchemaTooNew,
-        StorageMisconfigured,
-        StorageUnavailable,
-    ): 5,
-}
 
 log = structlog.get_logger(__name__)
 
@@ -178,86 +154,6 @@ class FirstBackups:
         """Returns when the backup is verified."""
         assert self.service is not None
         await self.service.backup_now(name, BackupKind.PAIRED)
-
-
-async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM, SIGINT or DrainServer. A second signal ends the process at once."""
-    with DataDirectory(settings.data_dir) as directory:
-        async with running(settings) as server:
-            stop_on_signals(server.stop)
-            facts = {"address": reachable(server.address), "tls": settings.tls.is_on}
-            directory.announce(facts)
-            log.info("server.started", **facts, simulator=settings.simulator.is_on)
-            await server.stop.wait()
-            limit_stop(server.stop.grace + HARD_STOP)
-    log.info("server.stopped")
-
-
-def run(settings: Settings) -> int:
-    """Serves in a new event loop; returns the exit code (`server.__main__`)."""
-    try:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            logs.watch(runner.get_loop())
-            runner.run(serve(settings))
-    except Exception as error:  # noqa: BLE001  (the last resort: told, logged, counted as 1)
-        return _explain(error)
-    return 0
-
-
-def _explain(error: Exception) -> int:
-    cause = _first_leaf(error)
-    code = next((code for kinds, code in EXITS.items() if isinstance(cause, kinds)), 1)
-    if code == 1:
-        log.critical("server.failed", exc_info=error)
-    else:
-        log.error("server.not_started", problem=str(cause))
-    return code
-
-
-def _first_leaf(error: BaseException) -> BaseException:
-    """What happened first: every task group on the way out wraps it once."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # noqa: PLC0415  (an extra)
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
-def limit_stop(limit: timedelta) -> None:
-    """Ends the process if the stop hangs, on a database that is away for example."""
-
-    def give_up() -> None:
-        log.critical("server.stop_timed_out")
-        os._exit(1)
-
-    asyncio.get_running_loop().call_later(limit.total_seconds(), give_up)
-
-
-def stop_on_signals(stop: Stop) -> None:
-    """The first signal drains; later ones have their usual meaning again."""
-    loop = asyncio.get_running_loop()
-
-    def first() -> None:
-        stop.request()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, first)
-
-
-def reachable(address: str) -> str:
-    """Where this machine's own clients find a server that listens on every address."""
-    host, _, port = address.rpartition(":")
-    return f"{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104
 
 
 def _admin(settings: Settings, engine: Engine, storage: Registry, stop: Stop) -> AdminService:

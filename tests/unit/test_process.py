@@ -1,4 +1,4 @@
-"""Pieces of the composition root that need no server."""
+"""Pieces of the process that need no server."""
 
 import subprocess
 import sys
@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from server.app import Stop, reachable
+from server.app import Stop
+from server.process import reachable
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,9 @@ def test_a_stop_that_hangs_is_cut_short():
     """Exit code 1."""
     program = (
         "import asyncio, datetime\n"
-        "from server import app\n"
+        "from server import process\n"
         "async def main():\n"
-        "    app.limit_stop(datetime.timedelta(milliseconds=1))\n"
+        "    process.limit_stop(datetime.timedelta(milliseconds=1))\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
