@@ -1,9 +1,9 @@
-"""The engine itself: neonize's Go library, called through neonize's own binding.
+"""The engine itself: neonize's Go library and messages.
 
-The only file that imports neonize, and only inside a zygote or a host. It takes `neonize._binder`
-(the library and its signatures) and `neonize.proto`, and leaves `neonize.client` out: that imports
-Pillow, requests, httpx, phonenumbers and libmagic, which would make up half the memory of a host,
-and hides the three callbacks that a service needs (QR, login status, log).
+The only file that knows neonize, and only for use inside a zygote or a host. It takes the library
+(`binding.py`) and `neonize.proto`, and leaves `neonize.client` out: that imports Pillow, requests,
+httpx, phonenumbers and libmagic, which would make up half the memory of a host, and hides the
+callbacks that a service needs (login status, log).
 
 Order matters. `prepare()` imports everything except the Go library and may be followed by forks.
 `load()` loads Go: after it the process must never fork, and never open a store by other means (two
@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from .binding import EventCallback, Library, LogCallback, ProxySettings, TextCallback
+
 # Settings of mattn/go-sqlite3, slipped in through the store's name: WAL, so that a snapshot never
 # blocks a writer and a reader never fails one; FULL, because a lost commit is a rewound ratchet.
 _STORE_SETTINGS: Final = (
@@ -40,7 +42,6 @@ _STORE_SETTINGS: Final = (
 _WHATSAPP_ROOT_KEY: Final = bytes.fromhex(
     "142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b"
 )
-_LIBRARY: Final = "neonize._binder"
 _GUARDED: Final = "error deleting data from store"
 
 
@@ -84,17 +85,10 @@ def prepare() -> None:
     assert spec is not None, "neonize is not installed"
     assert spec.submodule_search_locations is not None
     folder = Path(spec.submodule_search_locations[0])
-    _stub("neonize", __path__=[str(folder)], __spec__=spec)
-    _stub("neonize.utils", __path__=[str(folder / "utils")])
-    # The library is part of the wheel; a host must never fetch another one from the internet.
-    _stub(
-        "neonize.download",
-        __GONEONIZE_VERSION__=importlib.metadata.version("neonize"),
-        download=_refuse_download,
-    )
+    package = types.ModuleType("neonize")
+    package.__spec__, package.__path__ = spec, [str(folder)]
+    sys.modules["neonize"] = package  # without running its __init__, which would load Go
     (library,) = folder.glob("neonize-*.so")
-    # neonize starts a shell to find the name of its own file.
-    _stub("neonize.utils.platform", generated_name=lambda: library.name)
     path = list(sys.path)
     _state.proto = importlib.import_module("neonize.proto.Neonize_pb2")
     _state.e2e = importlib.import_module("neonize.proto.waE2E.WAWebProtobufsE2E_pb2")
@@ -114,15 +108,14 @@ def protos() -> Any:
 def load(simulator_root_key: bytes = b"") -> None:
     """Loads the Go library into this process, once; makes it trust a simulator if one is given."""
     prepare()
-    _state.binder = importlib.import_module(_LIBRARY)
+    _state.go = Library(_state.library, importlib.metadata.version("neonize"))
     if simulator_root_key:
         _trust(simulator_root_key)
 
 
 def create_schema(path: Path) -> None:
     """Lets the engine create an empty store."""
-    callback = _state.binder.func_callback_bytes2(lambda *_: None)
-    _state.binder.gocode.GetAllDevices(_store_name(path), callback)
+    _state.go.GetAllDevices(_store_name(path), LogCallback(lambda *_: None))
 
 
 class Neonize:
@@ -141,13 +134,13 @@ class Neonize:
         self._store = store
         self._proxy_url = proxy_url
         self._listener = listener
-        self._go = _state.binder.gocode
+        self._go = _state.go
         # Go calls these for as long as the process lives: never let them be collected.
         self._callbacks = (
-            _state.binder.func_string(self._qr_code),
-            _state.binder.func_string(self._login_status),
-            _state.binder.func_callback_bytes(self._event),
-            _state.binder.func_callback_bytes2(self._log),
+            TextCallback(self._qr_code),
+            TextCallback(self._login_status),
+            EventCallback(self._event),
+            LogCallback(self._log),
         )
 
     def run(self, subscriptions: bytes) -> str:
@@ -158,8 +151,7 @@ class Neonize:
         subscribed = ctypes.create_string_buffer(subscriptions, len(subscriptions))
         proxy = None
         if self._proxy_url:
-            settings = _state.binder.ProxySettings(proxy_address=self._proxy_url)
-            proxy = ctypes.byref(settings._to_c_struct())  # noqa: SLF001 -- its only reader
+            proxy = ctypes.pointer(ProxySettings(proxyAddress=self._proxy_url.encode()))
         error: bytes = self._go.Neonize(
             _store_name(self._store),
             self._uid,
@@ -260,20 +252,10 @@ class _State:
     proto: Any
     e2e: Any
     companion: Any
-    binder: Any
+    go: Library
 
 
 _state = _State()
-
-
-def _stub(name: str, **attributes: object) -> None:
-    module = types.ModuleType(name)
-    module.__dict__.update(attributes)
-    sys.modules[name] = module
-
-
-def _refuse_download() -> None:
-    raise RuntimeError("neonize's library is missing: install neonize again")
 
 
 def _store_name(path: Path) -> bytes:
