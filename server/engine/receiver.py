@@ -17,6 +17,7 @@ from . import outcomes, translate
 from .base import EndReason
 from .outbox import Outbox
 from .outcomes import End
+from .recent import Recent
 from .translate import Translator
 
 FIRST_CODE_MILLIS: Final = 60_000  # whatsmeow shows the first code longer than the others
@@ -57,6 +58,7 @@ class Receiver:
         self._is_paired = not is_fresh
         self._code_time: float | None = None
         self._log = outcomes.LoginLog()
+        self._recent = Recent()
         self.has_spoken = False  # from now on it is safe to call the engine
         self.has_returned = False  # the engine is broken
         self.has_connected = False
@@ -123,7 +125,7 @@ class Receiver:
     def _event(self, code: int, payload: bytes) -> None:
         if handle := self._HANDLERS.get(code):
             handle(self, payload)
-        elif event := self._translator.event(code, payload):
+        elif (event := self._translator.event(code, payload)) and not self._recent.is_repeat(event):
             self._outbox.keep(event)
 
     def _device(self, payload: bytes) -> None:

@@ -227,3 +227,25 @@ async def test_nothing_works_without_a_connection(
     await asyncio.to_thread(simulator.clear_faults)
     await watched.session.stop(GRACE)
     assert await watched.ended() == Ended(reason=EndReason.STOPPED, clean=True)
+
+
+async def test_connections_that_break_while_texts_arrive_double_and_lose_nothing(
+    sessions: Sessions, simulator: Simulator, new_phone: Callable[[], Phone]
+) -> None:
+    ann, bob = new_phone(), new_phone()
+    watched = await sessions.paired(ann)
+    texts = [f"text {number}" for number in range(40)]
+
+    async def write() -> None:
+        for text in texts:
+            await asyncio.to_thread(bob.send_text, ann, text)
+
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(write())
+        while not writing.done():
+            await asyncio.to_thread(simulator.fault, ann, "reset")
+            await asyncio.sleep(0.05)  # the moments do not matter, only that there are many
+    await watched.wait(MessageReceived, len(texts))
+    await watched.session.stop(GRACE)
+    await watched.ended()
+    assert sorted(watched.texts()) == sorted(texts)
