@@ -7,7 +7,6 @@ from roost.v1 import admin_service_pb2 as pb
 from .group import AsyncGroup
 
 DRAIN = timedelta(seconds=30)
-DRAIN_MARGIN = timedelta(seconds=30)
 
 
 class AsyncAdmin(AsyncGroup):
@@ -20,13 +19,13 @@ class AsyncAdmin(AsyncGroup):
         )
 
     async def drain(self, *, grace: timedelta = DRAIN) -> None:
-        """Stops all sessions in good order, before the server is stopped; they start again with it.
+        """Begins a planned stop of the server and returns; sessions that are wanted start with it.
 
-        Returns when they are down.
+        Event streams end with a bookmark, sessions disconnect, then the process ends; after `grace`
+        at the latest.
         """
         await self._rpc.unary(
             "AdminService.DrainServer",
             pb.DrainServerRequest(grace_period=grace),
             pb.DrainServerResponse,
-            timeout=grace + DRAIN_MARGIN,
         )
