@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.check_config:
         sys.stdout.write("\n".join(settings.masked(loaded)) + "\n")
         return 0
-    logs.setup(level=loaded.log.level, form=loaded.log.format)
+    facts = {"simulator": True} if loaded.simulator.is_on else {}
+    logs.setup(level=loaded.log.level, form=loaded.log.format, facts=facts)
     from . import process  # noqa: PLC0415  (a second of imports that a refusal does not need)
 
     return process.run(loaded)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
@@ -55,17 +56,30 @@ def _exception_as_text(_logger: Any, _method: str, event: Event) -> Event:
     return event
 
 
-def setup(*, level: str = "INFO", form: str = "auto", stream: TextIO | None = None) -> None:
+def setup(
+    *,
+    level: str = "INFO",
+    form: str = "auto",
+    stream: TextIO | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
     """Sends all logging of the process to `stream` (stderr).
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
         form: `json`, `console`, or `auto`: console on a terminal, JSON otherwise.
         stream: where to write.
+        facts: fields of every line.
     """
     out = sys.stderr if stream is None else stream
     as_json = form == "json" or (form == "auto" and not out.isatty())
+
+    def add_facts(_logger: Any, _method: str, event: Event) -> Event:
+        event.update(facts or {})
+        return event
+
     common: list[Any] = [
+        add_facts,
         _add_call,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

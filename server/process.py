@@ -47,7 +47,9 @@ async def serve(settings: Settings) -> None:
             stop_on_signals(server.stop)
             facts = {"address": reachable(server.address), "tls": settings.tls.is_on}
             directory.announce(facts)
-            log.info("server.started", **facts, simulator=settings.simulator.is_on)
+            log.info("server.started", **facts)
+            if settings.insecure and not settings.tls.is_on:
+                log.warning("server.insecure", address=facts["address"])
             await server.stop.wait()
             limit_stop(server.stop.grace + HARD_STOP)
     log.info("server.stopped")

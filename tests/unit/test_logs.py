@@ -207,6 +207,16 @@ async def test_what_fails_in_the_loop_is_logged_without_its_values(out):
     assert "planted" not in out.getvalue()
 
 
+def test_facts_are_on_every_line(out):
+    """Nobody may take a simulator's log for the real thing."""
+    stream = io.StringIO()
+    logs.setup(form="json", stream=stream, facts={"simulator": True})
+    structlog.configure(cache_logger_on_first_use=False)
+    structlog.get_logger().info("one.happened")
+    logging.getLogger("third.party").warning("two")
+    assert [line["simulator"] for line in lines(stream)] == [True, True]
+
+
 def test_a_console_line_is_readable(out):
     """On a terminal there is no JSON."""
     stream = io.StringIO()
