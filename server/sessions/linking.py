@@ -142,13 +142,14 @@ class Linking(Runner):
         before, session = attempt.before, self.session
         error = attempt.failure or pairing_error(self._name, ended.reason)
         triggers, condition = [Trigger.ENDED], pairing_condition(attempt.failure, ended)
+        why = "pairing-" + _slug(condition.reason if condition else "stopped")
+        why = why.replace("pairing-pairing-", "pairing-")
         if before.state is State.UNLINKED:
             triggers, condition = [Trigger.ENDED, Trigger.REVOKED], before.condition
         was_stopped = session.desired is DesiredState.STOPPED
         desired = DesiredState.STOPPED if was_stopped else before.desired
         await self._recorder.move(*triggers, condition=condition, desired=desired)
-        reason = "pairing-" + _slug(condition.reason if condition else "stopped")
-        await self._files.discard_epoch(self._name, attempt.epoch, reason)
+        await self._files.discard_epoch(self._name, attempt.epoch, why)
         self._attempt = None
         attempt.end(error)
 
@@ -178,11 +179,17 @@ class Linking(Runner):
             TABLE[ended.reason].cure in {Cure.PERSON, Cure.PAIRING}
             or self.session.desired is DesiredState.STOPPED
         ):
-            epoch, self._recovering_epoch = self._recovering_epoch, 0
-            await self._recorder.move(Trigger.ENDED, desired=DesiredState.STOPPED, condition=None)
-            await self._files.discard_epoch(self._name, epoch, "pairing-interrupted")
+            await self._abandon_recovery()
         else:
             await self._decide(ended)
+
+    async def _abandon_recovery(self) -> Session:
+        epoch, self._recovering_epoch = self._recovering_epoch, 0
+        session = await self._recorder.move(
+            Trigger.ENDED, desired=DesiredState.STOPPED, condition=None
+        )
+        await self._files.discard_epoch(self._name, epoch, "pairing-interrupted")
+        return session
 
     # --- leaving
 

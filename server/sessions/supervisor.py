@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,7 @@ class Supervisor(Keeper):
         if self._engine_run is not None or self._waits_for_ban():
             return await self._recorder.change(desired=DesiredState.RUNNING)
         self._cancel_retry()
+        self._history = replace(self._history, failures=0)  # who asks has seen to the cause
         condition = session.condition if session.state is State.BACKING_OFF else None
         return await self._begin(
             session.store_epoch, desired=DesiredState.RUNNING, condition=condition
@@ -65,6 +67,8 @@ class Supervisor(Keeper):
             raise self._wrong_state(*allowed(Trigger.STOP))
         self._cancel_retry()
         run, attempt = self._engine_run, self._attempt
+        if run is None and self._recovering_epoch:
+            return await self._abandon_recovery()
         if run is None:
             condition = self.session.condition
             if self.session.state in {State.BACKING_OFF, State.FAILED}:
@@ -124,6 +128,8 @@ class Supervisor(Keeper):
         leaving = self._leave(Exit.DELETE)
         run = self._engine_run
         if run is None:
+            if self._recovering_epoch:
+                await self._abandon_recovery()
             await self._finish_delete(leaving)
         else:
             if self._attempt is not None:

@@ -160,6 +160,23 @@ async def test_a_start_during_the_backoff_does_not_wait(tmp_path):
         assert len(h.engine.sessions) == 2
 
 
+async def test_a_person_who_starts_it_again_starts_the_delays_over(tmp_path):
+    """Who asks has seen to the cause, or wants to know now."""
+    async with harness(tmp_path) as h:
+        engine = await h.active()
+        engine.end(EndReason.CONNECT_FAILED)
+        for count, delay in [(2, 0.5), (3, 5), (4, 10)]:
+            await h.until(State.BACKING_OFF)
+            await h.elapse(delay)
+            (await h.engine_of(count=count)).end(EndReason.CONNECT_FAILED)
+        await h.until(State.BACKING_OFF)
+        await h.manager.stop(A)
+        await h.manager.start(A)
+        (await h.engine_of(count=5)).end(EndReason.CONNECT_FAILED)
+        session = await h.until(State.BACKING_OFF)
+        assert session.next_attempt_time == h.clock.now() + timedelta(seconds=0.5)
+
+
 async def test_a_name_is_given_once(tmp_path):
     """Also when two ask for it in the same moment; the server finds a free one by itself."""
     async with harness(tmp_path) as h:

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from server.core.errors import ServerDraining
+from server.core.errors import ServerDraining, SessionNotPaired, SessionWrongState
 from server.core.names import SessionName
 from server.engine.base import Connected, EndReason
 from server.sessions.model import Condition, DesiredState, SessionChanges, State, UserAction
 from tests.support.builders import ANN, make_session
 from tests.support.clock import START
-from tests.support.sessions import harness, make_store
+from tests.support.sessions import collect, harness, make_store, play_pairing
 
 A = SessionName("a")
 RUNNING, STOPPED = DesiredState.RUNNING, DesiredState.STOPPED
@@ -240,3 +240,31 @@ async def test_an_interrupted_pairing_can_be_deleted(tmp_path):
         make_store(await h.engine_of())
         assert (await h.manager.delete(A)).state is State.DELETED
         assert h.trash() == ["a-deleted", "a-pairing-interrupted"]
+
+
+@pytest.mark.parametrize("how", ["stop", "delete"])
+async def test_an_interrupted_pairing_can_be_given_up(tmp_path, how):
+    """While it waits for the network; then it can be paired anew."""
+    session = make_session(state=State.PAIRING, desired=RUNNING, last_store_epoch=2)
+    put_store(tmp_path, epoch=2)
+    async with harness(tmp_path, [session]) as h:
+        (await h.engine_of()).end(EndReason.CONNECT_FAILED)
+        await h.until(State.BACKING_OFF)
+        for call in (h.manager.start(A), h.manager.unlink(A)):
+            with pytest.raises(SessionNotPaired):
+                await call
+        with pytest.raises(SessionWrongState):
+            await anext(h.manager.pair(A))
+        if how == "delete":
+            await h.manager.delete(A)
+            assert h.trash() == ["a-deleted", "a-pairing-interrupted"]
+            return
+        session = await h.manager.stop(A)
+        assert (session.state, session.desired) == (State.STOPPED, STOPPED)
+        assert h.trash() == ["a-pairing-interrupted"]
+        async with asyncio.TaskGroup() as group:
+            pairing = group.create_task(collect(h.manager.pair(A)))
+            engine = await h.engine_of(count=2)
+            play_pairing(engine)
+            await pairing
+        assert engine.spec.store.parent.name == "3"
