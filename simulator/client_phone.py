@@ -141,6 +141,11 @@ class Phone:
         """Why texts could not be read, by the name of the error; otherwise as `inbox`."""
         return [item["error"] for item in self._list("failures", count, after, timeout)]
 
+    def identity_changes(self) -> list[str]:
+        """Devices that wrote with another identity than before: "security code changed"."""
+        found: list[str] = self._api.get("accounts", self.phone, "identity-changes")
+        return found
+
     def send_receipt(self, message: Message | str, type: str = "read") -> None:  # noqa: A002
         """Tell the author of a text in the inbox what happened to it.
 

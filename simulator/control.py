@@ -38,6 +38,7 @@ class Control:
                 web.delete("/accounts/{phone}/devices/{number}", self._remove_device),
                 web.post("/accounts/{phone}/messages", self._send_text),
                 web.get("/accounts/{phone}/{list:inbox|copies|receipts|failures}", self._list),
+                web.get("/accounts/{phone}/identity-changes", self._list_identity_changes),
                 web.post("/accounts/{phone}/receipts", self._send_receipt),
                 web.patch("/accounts/{phone}", self._configure),
                 web.get("/connections", self._list_connections),
@@ -123,6 +124,9 @@ class Control:
         silent = self._service.phones.silent
         (silent.discard if wanted else silent.add)(account.phone)
         return _json(_account(account))
+
+    async def _list_identity_changes(self, request: web.Request) -> web.Response:
+        return _json(self._service.contacts.of(self._account(request)).identity_changes)
 
     async def _list_connections(self, _request: web.Request) -> web.Response:
         return _json(

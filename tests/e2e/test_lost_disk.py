@@ -16,11 +16,16 @@ async def test_a_fresh_server_takes_over_from_a_backup(
 ):
     """Only the storage location and the key file survive; texts go both ways afterwards."""
     session, phone = await pair("front-desk")
-    bob = new_contact()
-    await api.send(session.name, f"+{bob.phone}", "first")
-    await asyncio.to_thread(bob.inbox, 1, timeout=DEADLINE)
+    bob, eve = new_contact(), new_contact()
+    for contact in (bob, eve):
+        await api.send(session.name, f"+{contact.phone}", "first")
+        await asyncio.to_thread(contact.inbox, 1, timeout=DEADLINE)
     backup = await api.back_up(session.name)
-    await asyncio.to_thread(bob.send_text, phone.jid, "after the backup")
+    for contact in (bob, eve):  # the chats go on, so what the backup knows of them is old
+        await asyncio.to_thread(contact.send_text, phone.jid, "after the backup")
+        for number in range(3):
+            await api.send(session.name, f"+{contact.phone}", f"lost {number}")
+        await asyncio.to_thread(contact.inbox, 4, timeout=DEADLINE)
     await asyncio.to_thread(server.kill)
 
     kept = tmp_path / "kept"
@@ -46,10 +51,19 @@ async def test_a_fresh_server_takes_over_from_a_backup(
                 active = await new.wait_for_state(session.name, State.STATE_ACTIVE)
                 assert active.account.jid == phone.jid
                 await new.send(session.name, f"+{bob.phone}", "I am back")
-                received = await asyncio.to_thread(bob.inbox, 2, timeout=DEADLINE)
+                received = await asyncio.to_thread(bob.inbox, 5, timeout=DEADLINE)
                 assert received[-1].text == "I am back"
                 await asyncio.to_thread(bob.send_text, phone.jid, "welcome back")
                 await follower.until(lambda seen: "welcome back" in seen.texts())
+                # Who writes first writes in the session that is gone, and is asked again.
+                await asyncio.to_thread(eve.send_text, phone.jid, "are you there?")
+                await follower.until(lambda seen: "are you there?" in seen.texts())
+                await new.send(session.name, f"+{eve.phone}", "I am")
+                received = await asyncio.to_thread(eve.inbox, 5, timeout=DEADLINE)
+                assert received[-1].text == "I am"
+        for contact in (bob, eve):  # no text is dropped, and nobody sees a changed security code
+            assert contact.failures() == []
+            assert contact.identity_changes() == []
 
 
 async def test_a_clean_stop_is_restored_exactly(api, pair, new_contact, server):

@@ -1,5 +1,8 @@
 """The contacts' Signal code against the real engine where sessions are under strain."""
 
+import base64
+import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -121,4 +124,41 @@ def test_a_chat_goes_on_over_restarts_of_everything(tmp_path: Path, new_number: 
             clients.call("a", "send", to=bob.jid, text="five")
             bob.inbox(3)
         assert ann.failures() == bob.failures() == []
+        assert simulator.unknown_stanzas() == []
+
+
+def test_a_contact_that_has_lost_its_sessions_asks_again(
+    tmp_path: Path, new_number: Callable[[], str]
+):
+    """The engine answers with a new session; a contact that knew another identity notices it."""
+    numbers = new_number(), new_number()
+    with Simulator.start(state_dir=tmp_path / "state") as simulator:
+        ann, bob = (simulator.create_account(number) for number in numbers)
+        with RealClients(simulator, tmp_path) as clients:
+            link(clients, "a", ann)
+            clients.call("a", "send", to=bob.jid, text="one")
+            assert [m.text for m in bob.inbox(1)] == ["one"]
+            bob.send_text(ann, "answer")  # so that the engine takes the session as known
+            clients.wait("a", "Message")
+        assert bob.identity_changes() == []
+        (device,) = ann.devices()
+    with sqlite3.connect(tmp_path / "state" / "state.db") as store:
+        ((data,),) = store.execute("SELECT state FROM contacts WHERE phone = ?", (bob.phone,))
+        state = json.loads(data)
+        state["sessions"] = {}
+        state["identities"] = dict.fromkeys(
+            state["identities"], base64.b64encode(bytes(32)).decode()
+        )
+        changed = (json.dumps(state).encode(), bob.phone)
+        store.execute("UPDATE contacts SET state = ? WHERE phone = ?", changed)
+    store.close()
+    with Simulator.start(state_dir=tmp_path / "state") as simulator:
+        bob = simulator.account(bob.phone)
+        with RealClients(simulator, tmp_path) as clients:
+            clients.start("a")
+            clients.wait("a", "Connected")
+            clients.call("a", "send", to=bob.jid, text="two")
+            assert [m.text for m in bob.inbox(2)] == ["one", "two"]
+        assert bob.failures() == ["NoSession"]
+        assert bob.identity_changes() == [device.lid]
         assert simulator.unknown_stanzas() == []
