@@ -268,3 +268,21 @@ def test_closing_twice_is_fine():
     """`close` inside the with block does no harm."""
     with Client("127.0.0.1:1") as client:
         client.close()
+
+
+async def test_every_list_reads_all_pages(script, roost):
+    """Backups, locations and operations, as sessions do."""
+    lists = {
+        "BackupService.ListBackups": (roost.backups.list("a"), "backups"),
+        "BackupService.ListStorageLocations": (roost.backups.locations(), "storage_locations"),
+        "OperationService.ListOperations": (roost.operations.list(target="t"), "operations"),
+    }
+    for method, (found, field) in lists.items():
+        first, last = empty(method), empty(method)
+        getattr(first, field).add(name="one")
+        first.next_page_token = "t"
+        getattr(last, field).add(name="two")
+        script.answer(method, first)
+        script.answer(method, last)
+        assert [item.name async for item in found] == ["one", "two"]
+        assert [request.page_token for request in script.requests(method)] == ["", "t"]

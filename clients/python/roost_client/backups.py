@@ -1,6 +1,6 @@
 """Backups of credentials, and restoring them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Literal
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from roost.v1.operation_pb2 import Operation
 
 from .group import AsyncGroup
 from .names import location_name, session_name
+from .paging import pages
 
 Mode = Literal["auto", "exact", "rekey"]
 
@@ -37,16 +38,14 @@ class AsyncBackups(AsyncGroup):
 
     async def list(self, session: str = "-") -> AsyncGenerator[Backup, None]:
         """Backups, newest first; of all sessions, or of one."""
-        request = pb.ListBackupsRequest(parent=session_name(session))
-        while True:
-            page = await self._rpc.unary(
-                "BackupService.ListBackups", request, pb.ListBackupsResponse
-            )
+
+        def fetch(token: str) -> Awaitable[pb.ListBackupsResponse]:
+            request = pb.ListBackupsRequest(parent=session_name(session), page_token=token)
+            return self._rpc.unary("BackupService.ListBackups", request, pb.ListBackupsResponse)
+
+        async for page in pages(fetch):
             for backup in page.backups:
                 yield backup
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
 
     async def plan_restore(
         self, backup: str, *, target: str = "", mode: Mode = "auto"
@@ -76,16 +75,17 @@ class AsyncBackups(AsyncGroup):
 
     async def locations(self) -> AsyncGenerator[StorageLocation, None]:
         """The places that the server's configuration names."""
-        request = pb.ListStorageLocationsRequest()
-        while True:
-            page = await self._rpc.unary(
-                "BackupService.ListStorageLocations", request, pb.ListStorageLocationsResponse
+
+        def fetch(token: str) -> Awaitable[pb.ListStorageLocationsResponse]:
+            return self._rpc.unary(
+                "BackupService.ListStorageLocations",
+                pb.ListStorageLocationsRequest(page_token=token),
+                pb.ListStorageLocationsResponse,
             )
+
+        async for page in pages(fetch):
             for location in page.storage_locations:
                 yield location
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
 
     async def _restore(self, request: pb.RestoreBackupRequest) -> pb.RestoreBackupResponse:
         return await self._rpc.unary(

@@ -1,6 +1,6 @@
 """Long-running work."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 
 from roost.v1 import operation_service_pb2 as pb
@@ -9,6 +9,7 @@ from roost.v1.operation_pb2 import Operation
 from .errors import from_status
 from .group import AsyncGroup
 from .names import operation_name
+from .paging import pages
 from .resume import resuming
 
 
@@ -24,16 +25,16 @@ class AsyncOperations(AsyncGroup):
 
     async def list(self, *, target: str = "") -> AsyncGenerator[Operation, None]:
         """Operations, newest first; all, or those on one resource (a full name)."""
-        request = pb.ListOperationsRequest(target=target)
-        while True:
-            page = await self._rpc.unary(
+
+        def fetch(token: str) -> Awaitable[pb.ListOperationsResponse]:
+            request = pb.ListOperationsRequest(target=target, page_token=token)
+            return self._rpc.unary(
                 "OperationService.ListOperations", request, pb.ListOperationsResponse
             )
+
+        async for page in pages(fetch):
             for operation in page.operations:
                 yield operation
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
 
     async def watch(self, operation: Operation | str) -> AsyncGenerator[Operation, None]:
         """The operation now, then each change until it is done; goes on after a lost connection."""

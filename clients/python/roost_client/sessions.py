@@ -1,6 +1,6 @@
 """Sessions: create, run, pair, remove."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from uuid import uuid4
@@ -12,6 +12,7 @@ from roost.v1.session_pb2 import Session
 from .events import AsyncEvents
 from .group import AsyncGroup
 from .names import session_name
+from .paging import pages
 from .states import until
 
 
@@ -63,14 +64,13 @@ class AsyncSessions(AsyncGroup):
         self, *, states: Sequence[Session.State | str] = (), show_deleted: bool = False
     ) -> AsyncGenerator[Session, None]:
         """All sessions by name, page after page."""
-        token = ""
-        while True:
-            page = await self.list_page(states=states, show_deleted=show_deleted, page_token=token)
+
+        def fetch(token: str) -> Awaitable[pb.ListSessionsResponse]:
+            return self.list_page(states=states, show_deleted=show_deleted, page_token=token)
+
+        async for page in pages(fetch):
             for session in page.sessions:
                 yield session
-            token = page.next_page_token
-            if not token:
-                return
 
     async def update(
         self,
