@@ -21,6 +21,8 @@ import threading
 import time
 import traceback
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -42,6 +44,15 @@ SAMPLE_SECONDS: Final = 0.01
 EXIT_BUG: Final = 70  # EX_SOFTWARE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deadline:
+    """Until when something must have happened, and the end if it has not."""
+
+    at: float
+    end: End
+    is_met: Callable[[], bool]
+
+
 class Host:
     """The process of one session."""
 
@@ -58,8 +69,7 @@ class Host:
         self._is_deaf = False  # the server is gone
         self._end: End | None = None
         self._end_lock = threading.Lock()
-        self._deadline: float | None = None
-        self._deadline_code = ""
+        self._deadline: _Deadline | None = None
         self._calls: queue.SimpleQueue[frames.Call] = queue.SimpleQueue()
         self._calling: threading.Thread | None = None
 
@@ -110,8 +120,11 @@ class Host:
             proxy_url=self._start.proxy_url,
             listener=self._receiver,
         )
-        self._deadline = time.monotonic() + self._start.login_deadline_millis / 1000
-        self._deadline_code = "login-timeout"
+        self._deadline = _Deadline(
+            at=time.monotonic() + self._start.login_deadline_millis / 1000,
+            end=End(reason=EndReason.CONNECT_FAILED, code="login-timeout"),
+            is_met=lambda: self._receiver.is_settled,
+        )
         threading.Thread(target=self._run_engine, name="engine", daemon=True).start()
 
     def _run_engine(self) -> None:
@@ -135,23 +148,25 @@ class Host:
 
         Happens when the socket is lost between the pairing and the stream's restart.
         """
-        self._deadline = time.monotonic() + self._start.paired_deadline_millis / 1000
-        self._deadline_code = "paired-without-connected"
+        self._deadline = _Deadline(
+            at=time.monotonic() + self._start.paired_deadline_millis / 1000,
+            end=End(reason=EndReason.CRASHED, code="paired-without-connected"),
+            is_met=lambda: self._receiver.has_connected,
+        )
         self._wake()
 
     def _until_deadline(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        deadline = self._deadline
+        return None if deadline is None else max(0.0, deadline.at - time.monotonic())
 
     def _check_deadline(self) -> None:
-        is_over = (
-            self._receiver.has_connected
-            if self._deadline_code == "paired-without-connected"
-            else self._receiver.is_settled
-        )
-        if is_over:
+        deadline = self._deadline
+        if deadline is None or time.monotonic() < deadline.at:
+            return
+        if deadline.is_met():
             self._deadline = None
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
-            self._finish(End(reason=EndReason.CRASHED, code=self._deadline_code))
+        else:
+            self._finish(deadline.end)
 
     # --- the socket
 

@@ -193,7 +193,7 @@ class Sessions:
 
 @pytest.fixture
 async def sessions(config: EngineConfig, templates: Path) -> AsyncIterator[Sessions]:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(180):
         async with asyncio.TaskGroup() as tasks, ZygoteEngine(config) as engine:
             for template in (config.data_dir / "engine").iterdir():
                 if not (templates / template.name).exists():

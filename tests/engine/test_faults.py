@@ -1,6 +1,7 @@
 """The fault table: what the simulated WhatsApp does, and exactly what the port says about it."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -14,8 +15,12 @@ from server.engine.base import (
     Disconnected,
     Ended,
     EndReason,
+    KeepAliveRestored,
+    KeepAliveTimeout,
+    MessageReceived,
     StreamFailed,
 )
+from server.engine.zygote_engine import EngineConfig, ZygoteEngine
 from simulator import Phone, Simulator
 
 from .conftest import GRACE, Sessions
@@ -193,3 +198,49 @@ async def test_a_stopped_process_is_killed_after_the_grace(
         reason=EndReason.STOPPED, clean=False, engine_code="killed-after-grace"
     )
     await watched.session.stop(GRACE)  # once more does nothing
+
+
+@pytest.mark.parametrize("kind", ["handshake_silence", "login_silence"])
+async def test_a_login_without_an_answer_ends_in_time(
+    config: EngineConfig, simulator: Simulator, new_phone: Callable[[], Phone], kind: str
+) -> None:
+    config = dataclasses.replace(config, login_deadline=timedelta(seconds=3))
+    phone = new_phone()
+    async with asyncio.TaskGroup() as tasks, ZygoteEngine(config) as engine:
+        sessions = Sessions(engine, config.data_dir, tasks)
+        watched = await sessions.paired(phone)
+        await watched.session.stop(GRACE)
+        whose = None if kind == "handshake_silence" else phone
+        await asyncio.to_thread(simulator.fault, whose, kind)
+        ended = await (await sessions.again(watched)).ended()
+        assert (ended.reason, ended.engine_code) == (EndReason.CONNECT_FAILED, "login-timeout")
+        await (await sessions.again(watched)).wait(Connected)
+
+
+async def test_an_event_that_neonize_cannot_name_ends_the_host_and_no_more(
+    sessions: Sessions, new_phone: Callable[[], Phone]
+) -> None:
+    ann, bob = new_phone(), new_phone()
+    watched = await sessions.paired(ann)
+    await watched.session.send_text(recipient=bob.jid, text="hi", secret=bytes(range(32)))
+    (message,) = await asyncio.to_thread(bob.inbox, 1)
+    await asyncio.to_thread(bob.send_receipt, message, "server-error")
+    assert await watched.ended() == Ended(
+        reason=EndReason.CRASHED, clean=False, engine_code="event-loop:Receipt.Type"
+    )
+    again = await sessions.again(watched)
+    await again.wait(Connected)
+    await asyncio.to_thread(bob.send_text, ann, "still here")
+    await again.wait(MessageReceived)
+
+
+async def test_a_silent_server_is_noticed_and_is_heard_again(
+    sessions: Sessions, simulator: Simulator, new_phone: Callable[[], Phone]
+) -> None:
+    """Takes as long as whatsmeow does: 35 to 37 seconds until it says so."""
+    phone = new_phone()
+    watched = await sessions.paired(phone)
+    await asyncio.to_thread(simulator.fault, phone, "silence")
+    await watched.wait(KeepAliveTimeout, seconds=60)
+    await asyncio.to_thread(simulator.clear_faults, phone)
+    await watched.wait(KeepAliveRestored, seconds=60)
