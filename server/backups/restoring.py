@@ -140,8 +140,8 @@ def _check_idle(session: Session) -> None:
     if session.state not in IDLE:
         raise SessionWrongState(
             session=str(session.name),
-            state=session.state.value,
-            allowed_states=tuple(sorted(state.value for state in IDLE)),
+            state=session.state.name,
+            allowed_states=tuple(sorted(state.name for state in IDLE)),
         )
 
 

@@ -186,7 +186,7 @@ class SessionWrongState(Precondition):
 
 
 class SessionNotPaired(Precondition):
-    """The session has no credentials yet; pair it first."""
+    """The session has no credentials: pair it, or restore a backup."""
 
     reason: ClassVar[str] = "SESSION_NOT_PAIRED"
 

@@ -84,7 +84,9 @@ class RpcServer:
             else:
                 port = self._server.add_secure_port(listen, _credentials(tls))
         except RuntimeError as error:
-            raise AddressUnusable(f"cannot listen on {listen}") from error
+            raise AddressUnusable(
+                f"cannot listen on {listen}; if it is taken: roost serve --listen"
+            ) from error
         await self._server.start()
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

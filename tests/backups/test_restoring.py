@@ -230,6 +230,8 @@ async def test_credentials_in_use_by_another_session(server):
     with pytest.raises(SessionWrongState) as caught:
         await server.service.restore(backup.name, BEA)
     assert caught.value.session == "sessions/ann"
+    assert caught.value.state == "ACTIVE"
+    assert caught.value.allowed_states == ("FAILED", "STOPPED", "UNLINKED")
     server.stop()
     await server.restore(backup.name, BEA)
 
