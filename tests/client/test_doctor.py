@@ -80,9 +80,11 @@ def test_a_misspelt_setting_is_a_problem(folder, capsys, monkeypatch):
 def test_backup_locations_are_tried(folder, capsys, monkeypatch):
     """A place that is there, one that is not yet, and one that cannot be."""
     (folder / "there").mkdir()
+    (folder / "over there").mkdir()
     (folder / "file").touch()
     urls = {
         "good": f"file://{folder}/there",
+        "spaced": f"file://{folder}/over%20there",
         "new": f"file://{folder}/not-yet",
         "bad": f"file://{folder}/file",
         "odd": "gopher://nowhere",
@@ -90,8 +92,12 @@ def test_backup_locations_are_tried(folder, capsys, monkeypatch):
     monkeypatch.setenv("ROOST_BACKUP__LOCATIONS", json.dumps(urls))
     code, found = doctor(capsys, "--address", "127.0.0.1:1")
     assert code == exits.UNHEALTHY
-    statuses = {name: found[f"backups in {name}"]["status"] for name in urls}
-    assert statuses == {"good": "ok", "new": "ok", "bad": "problem", "odd": "problem"}
+    results = {name: found[f"backups in {name}"] for name in urls}
+    statuses = {name: check["status"] for name, check in results.items()}
+    usable = {"good": "ok", "spaced": "ok", "new": "ok"}
+    assert statuses == {**usable, "bad": "problem", "odd": "problem"}
+    made_later = {name for name, check in results.items() if "made at" in check["detail"]}
+    assert made_later == {"new"}
     assert not (folder / "not-yet").exists()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from server import settings
 from server.settings import ConfigurationError, Settings
@@ -34,15 +34,16 @@ def locations(found: Settings, home: Path) -> Iterator[Check]:
     """Every place for backups is there and lets us in."""
     urls = {name: url.get_secret_value() for name, url in found.backup.locations.items()}
     registry = Registry.with_plugins()
-    for name, url in (urls or {"local": f"file://{home / 'backups'}"}).items():
+    for name, url in (urls or {"local": (home.absolute() / "backups").as_uri()}).items():
         yield location(registry, f"backups in {name}", url)
 
 
 def location(registry: Registry, name: str, url: str) -> Check:
     """One place; a folder that is not there yet is left for the server to make."""
     parts = urlsplit(url)
-    if parts.scheme == "file" and not Path(parts.path).exists():
-        return Check(name, "ok", f"{parts.path} (made at the first start)")
+    folder = Path(unquote(parts.path))
+    if parts.scheme == "file" and not folder.exists():
+        return Check(name, "ok", f"{folder} (made at the first start)")
     try:
         with registry.create(url) as backend:
             next(backend.list(), None)
