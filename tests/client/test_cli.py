@@ -185,11 +185,20 @@ def test_a_bad_label_is_usage(cli):
     assert "KEY=VALUE" in err
 
 
-def test_unlinking_asks(apart, cli, monkeypatch):
-    """Without a yes nothing is sent."""
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    code, _, _ = cli("sessions", "unlink", "shop")
-    assert code == exits.INTERRUPTED
+@pytest.mark.parametrize(
+    ("answer", "options", "expected"),
+    [
+        ("", [], (exits.INTERRUPTED, "[y/N]")),
+        ("n\n", [], (exits.FAILED, "nothing was changed")),
+        ("y\n", ["--json"], (exits.USAGE, "--yes")),
+    ],
+)
+def test_unlinking_asks(answer, options, expected, apart, cli, monkeypatch):
+    """Without a yes nothing is sent; standard output is for results."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    code, out, err = cli("sessions", "unlink", "shop", *options)
+    assert (code, out) == (expected[0], "")
+    assert expected[1] in err
     assert apart.calls == []
 
 

@@ -46,7 +46,7 @@ def command(
             metadata={"session": plan.target_session},
         )
     if not yes:
-        click.confirm("Do this?", abort=True, err=True)
+        shell.confirm("Do this?")
     started = shell.roost.backups.restore(name, target=target, mode=mode, force=force)
     done = follow(shell, started)
     session = short(done.restore.plan.target_session)

@@ -144,7 +144,7 @@ def undelete(shell: Shell, session: str) -> None:
 def unlink(shell: Shell, session: str, *, yes: bool) -> None:
     """Remove this device from the WhatsApp account; linking it again needs the phone."""
     if not yes:
-        click.confirm(f"Log {session} out on WhatsApp? It must be paired again then", abort=True)
+        shell.confirm(f"Log {session} out on WhatsApp? It must be paired again then")
     found = shell.roost.sessions.unlink(session)
     shell.show(found, session_line(found))
 

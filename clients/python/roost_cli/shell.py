@@ -54,6 +54,13 @@ class Shell:
         else:
             click.echo(text)
 
+    def confirm(self, question: str) -> None:
+        """Asks for a yes; anything else ends the command. A program says --yes instead."""
+        if self.as_json:
+            raise click.UsageError("--json does not ask; add --yes")
+        if not click.confirm(question, err=True):
+            raise click.ClickException("not confirmed, nothing was changed")
+
     def say(self, text: str) -> None:
         """Something for a person only, beside the result."""
         if not self.as_json:
