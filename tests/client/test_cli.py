@@ -414,6 +414,18 @@ def test_nothing_to_restore_is_not_found(apart, cli):
     assert "no restorable backup" in err
 
 
+def test_a_backup_that_does_not_count_says_why(apart, cli):
+    """A key that is missing is told apart from a backup that is missing."""
+    sealed = Backup(name=BACKUP, state=Backup.STATE_SUSPECT, state_reason="another key sealed it")
+    apart.answer(
+        "BackupService.ListBackups", backup_service_pb2.ListBackupsResponse(backups=[sealed])
+    )
+    code, _, err = cli("restore", "shop")
+    assert code == exits.NOT_FOUND
+    assert BACKUP in err
+    assert "another key sealed it" in err
+
+
 def test_a_failed_operation_ends_with_its_code(apart, cli, restorable):
     """The error of the operation is the command's."""
     apart.answers["OperationService.WatchOperation"].clear()

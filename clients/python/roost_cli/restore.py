@@ -55,12 +55,14 @@ def command(
 
 def newest(shell: Shell, session: str) -> str:
     """The session's newest backup that counts."""
+    why = ""
     for backup in shell.roost.backups.list(session):
         if backup.state == Backup.STATE_ACTIVE:
             return backup.name
+        why = why or f"; of {backup.name}: {backup.state_reason}"
     raise RoostError(
         code=StatusCode.NOT_FOUND,
         reason="BACKUP_NOT_FOUND",
-        message=f"{session} has no restorable backup",
+        message=f"{session} has no restorable backup{why}",
         metadata={"name": session},
     )
