@@ -447,6 +447,27 @@ def test_a_key_comes_from_a_file(apart, cli, tmp_path):
     assert apart.keys == ["Bearer from-file"]
 
 
+def test_an_empty_key_file_is_no_key(cli, apart, tmp_path):
+    """Another key is not taken in its place."""
+    (tmp_path / "key").touch()
+    code, _, err = cli("sessions", "list", "--key-file", str(tmp_path / "key"))
+    assert code == exits.USAGE
+    assert "is empty" in err
+    assert apart.calls == []
+
+
+def test_only_our_own_errors_are_on_standard_error(apart):
+    """A failed handshake makes gRPC log to it, unless it is told not to."""
+    arguments = ["sessions", "list", "--json", "--address", f"https://{apart.address}"]
+    code = f"from roost_cli.main import main; main({arguments!r})"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == exits.UNREACHABLE
+    (error,) = lines(ended.stderr)
+    assert error["error"]["reason"] == "UNAVAILABLE"
+
+
 def test_the_documentation_knows_every_command_and_exit_code():
     """docs/cli.md is written by hand; the tables are not."""
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

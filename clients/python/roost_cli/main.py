@@ -1,6 +1,7 @@
 """Entry point of the `roost` command. Imports a command's module only when it is used."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -63,6 +64,7 @@ def roost() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with one of the documented codes."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # standard error is for our own errors
     try:
         code = roost.main(args=arguments, prog_name="roost", standalone_mode=False)
     except click.UsageError as error:

@@ -106,7 +106,7 @@ def with_server(function: Callable[Concatenate[Shell, P], int | None]) -> Callab
         *arguments: P.args,
         **options: P.kwargs,
     ) -> int | None:
-        key = key_file.read_text().strip() if key_file else ""
+        key = key_in(key_file) if key_file else ""
         with Client(address, key, data_dir=data_dir, patience=PATIENCE) as client:
             try:
                 return function(
@@ -116,6 +116,14 @@ def with_server(function: Callable[Concatenate[Shell, P], int | None]) -> Callab
                 return report(error, as_json=as_json, address=client.target.address)
 
     return command
+
+
+def key_in(path: Path) -> str:
+    """The key in this file."""
+    key = path.read_text().strip()
+    if not key:
+        raise click.BadParameter(f"{path} is empty", param_hint="--key-file")
+    return key
 
 
 def report(error: RoostError, *, as_json: bool, address: str = "") -> int:
