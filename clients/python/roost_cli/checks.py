@@ -1,7 +1,5 @@
 """What `roost doctor` checks on a machine. Each check looks and changes nothing."""
 
-import ctypes.util
-import importlib
 import json
 import os
 import shutil
@@ -56,18 +54,6 @@ def libraries() -> Iterator[Check]:
             yield Check(label, status, f"missing: {', '.join(missing)}", todo)
         else:
             yield Check(label, "ok", ", ".join(found))
-
-
-def libmagic() -> Check:
-    """The engine needs it; the pylibmagic package brings one where the system has none."""
-    try:
-        importlib.import_module("pylibmagic")
-        kind = importlib.import_module("magic").from_buffer(b"%PDF-1.4", mime=True)
-    except (ImportError, OSError) as error:
-        todo = "pip install 'roost[server]'; on Debian: apt-get install libmagic1"
-        return Check("libmagic", "problem", type(error).__name__, todo)
-    where = ctypes.util.find_library("magic") or "from pylibmagic"
-    return Check("libmagic", "ok" if kind == "application/pdf" else "problem", where)
 
 
 def data_dir(folder: Path) -> Check:

@@ -42,7 +42,6 @@ def findings(shell: Shell, folder: str) -> Iterator[Check]:
     libraries = list(checks.libraries())
     yield from libraries
     if all(check.status == "ok" for check in libraries):
-        yield checks.libmagic()
         yield from importlib.import_module(".checks_server", __package__).configured(folder)
     yield from server(shell, Path(folder) if folder else default_data_dir())
 
