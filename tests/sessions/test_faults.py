@@ -1,5 +1,6 @@
 """Each way in which WhatsApp or the engine can fail: state, condition, policy."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -190,6 +191,37 @@ async def test_patience_is_for_the_present_loss_only(tmp_path):
             await h.until(State.ACTIVE)
         h.clock.advance(60 * MINUTES)
         await h.manager.update(A, SessionChanges())
+        assert not engine.is_stopped
+
+
+async def test_a_connection_in_the_last_moment_is_kept(tmp_path):
+    """It came before patience ended, though both were noticed only afterwards."""
+    async with harness(tmp_path) as h:
+        engine = await h.active()
+        engine.emit(Disconnected())
+        await h.until(State.CONNECTING)
+        await h.clock.sleeping(5 * MINUTES)
+        gate = asyncio.Event()
+        record = h.journal.record
+
+        async def slow(*args, **kwargs):
+            await gate.wait()
+            await record(*args, **kwargs)
+
+        h.journal.record = slow
+        async with asyncio.TaskGroup() as group:
+            group.create_task(h.manager.update(A, SessionChanges(display_name="x")))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            engine.emit(Connected(account=ANN))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            h.clock.advance(5 * MINUTES)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            gate.set()
+        await h.until(State.ACTIVE)
+        await h.manager.update(A, SessionChanges(display_name="y"))
         assert not engine.is_stopped
 
 

@@ -13,7 +13,7 @@ from server.core.errors import (
     SessionWrongState,
 )
 from server.core.names import SessionName
-from server.engine.base import Connected, EndReason
+from server.engine.base import Connected, Disconnected, EndReason
 from server.sessions.model import DesiredState, SessionChanges, State
 from server.sessions.services import SupervisionConfig
 from tests.support.builders import ANN
@@ -98,6 +98,31 @@ async def test_a_stop_while_the_engine_is_being_started(tmp_path):
         await engine.wait_stopped()
         session = await h.until(State.STOPPED)
         assert session.clean_epoch == session.connect_epoch == 2
+
+
+async def test_a_login_that_comes_after_the_stop_changes_nothing(tmp_path):
+    """The session is on its way down, and stays so."""
+    async with harness(tmp_path) as h:
+        await h.active()
+        await h.manager.stop(A, GRACE)
+        await h.until(State.STOPPED)
+        await h.manager.start(A)
+        engine = await h.engine_of(count=2)
+        gate = asyncio.Event()
+        stop = engine.stop
+
+        async def slow_stop(grace):
+            engine.emit(Connected(account=ANN))
+            engine.emit(Disconnected())
+            await gate.wait()
+            await stop(grace)
+
+        engine.stop = slow_stop
+        await h.manager.stop(A, GRACE)
+        gate.set()
+        session = await h.until(State.STOPPED)
+        assert session.condition is None
+        assert h.states()[-3:] == [State.CONNECTING, State.STOPPING, State.STOPPED]
 
 
 async def test_an_unpaired_session_cannot_be_started(tmp_path):

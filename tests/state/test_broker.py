@@ -226,6 +226,31 @@ async def test_closing_is_announced_with_a_cursor(database_url):
         assert late == [Bookmark(reason=BookmarkReason.CLOSING, cursor=start)]
 
 
+async def test_closing_reaches_a_reader_that_is_in_the_database(database_url):
+    """It is not among those who wait just then."""
+    async with open_log(database_url, tail=TailLimits(events=0)) as log:
+        broker = broker_of(log)
+        start = broker.cursor()
+        await record_texts(log, 1)
+        reading, gate = asyncio.Event(), asyncio.Event()
+        read = log.database.read
+
+        async def slow(work):
+            reading.set()
+            await gate.wait()
+            return await read(work)
+
+        log.database.read = slow
+        items = broker.subscribe(subscription(AfterCursor(start), sessions=frozenset({B})))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(take(items))
+            await reading.wait()
+            group.create_task(broker.close())
+            await asyncio.sleep(0)
+            gate.set()
+        assert task.result() == [Bookmark(reason=BookmarkReason.CLOSING, cursor=log.cursor(1))]
+
+
 async def test_closing_does_not_wait_for_ever(database_url):
     """A reader that does not take its bookmark is left behind."""
     async with open_log(database_url) as log:
