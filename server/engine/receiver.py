@@ -92,6 +92,7 @@ class Receiver:
     def _hear(self, handle: Callable[..., None], *arguments: object) -> None:
         self.is_hearing = True
         self.heard += 1
+        self.has_spoken = True  # before anybody is told, who may call at once
         try:
             handle(*arguments)
         except Exception as error:  # noqa: BLE001 -- see the module's docstring
@@ -99,7 +100,6 @@ class Receiver:
             self._finish(End(reason=EndReason.CRASHED, code=f"host:{type(error).__name__}"))
         self.heard += 1
         self.is_hearing = False
-        self.has_spoken = True
 
     def _qr_code(self, payload: str) -> None:
         if not self._is_fresh:

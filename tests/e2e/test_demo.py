@@ -22,7 +22,6 @@ TOLD = [  # in this order
     "demo is CONNECTING",
     "█",
     "Ann's phone scans the code",
-    "demo is PAIRING",
     "demo is ACTIVE",
     "Bob writes: hello from Bob, before the loss",
     "Bob reads: hello Bob, before the loss",
@@ -62,6 +61,9 @@ def test_the_demo_plays_the_main_job(tmp_path):
         found = played.stdout.find(text, place)
         assert found >= 0, f"{text!r} is missing or too early in:\n{played.stdout}"
         place = found + len(text)
+    # Beside the drawing and the scan, which do not wait for it.
+    states = re.findall(r"status: demo is (\w+)", played.stdout)
+    assert states[:4] == ["STOPPED", "CONNECTING", "PAIRING", "ACTIVE"]
     assert list(tmp_path.iterdir()) == []
 
 
