@@ -134,14 +134,6 @@ class Store:
         ).fetchone()
         return row
 
-    def drop_prekeys(self, phone: str, number: int, keep: int) -> None:
-        """Throw one-time keys of a device away until `keep` are left."""
-        self._db.execute(
-            "DELETE FROM prekeys WHERE phone = ?1 AND number = ?2 AND id NOT IN "
-            "(SELECT id FROM prekeys WHERE phone = ?1 AND number = ?2 ORDER BY id LIMIT ?3)",
-            (phone, number, keep),
-        )
-
     def enqueue(self, phone: str, number: int, key: str, stanza: bytes) -> None:
         """Keep a stanza for a device until it has answered."""
         self._db.execute(

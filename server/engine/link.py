@@ -108,14 +108,6 @@ class HostLink:
             self._sock.close()
             self._end(Ended(reason=EndReason.CRASHED, clean=False, engine_code="server-gone"))
 
-    async def wait_ready(self) -> None:
-        """Waits until the host runs its engine, or is gone."""
-        async with asyncio.TaskGroup() as tasks:
-            waits = [tasks.create_task(one.wait()) for one in (self._ready, self._ended)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-
     # --- EngineSession
 
     async def events(self) -> AsyncIterator[EngineEvent]:

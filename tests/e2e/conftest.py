@@ -1,6 +1,5 @@
 """A simulator for the whole run; a server, an account and a paired session per test."""
 
-import contextlib
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -70,10 +69,3 @@ class Pairs:
 def pair(api: Api, new_phone: Callable[..., object]) -> Pairs:
     """Pairs new sessions with new accounts."""
     return Pairs(api, new_phone)
-
-
-@contextlib.asynccontextmanager
-async def reconnected(server: ServerProcess) -> AsyncIterator[Api]:
-    """The API of a server that was started again (its port may be new)."""
-    async with Api.connect(server.address, server.key) as connected:
-        yield connected
