@@ -13,7 +13,6 @@ from storage_backends.registry import Registry
 
 from .backups.keyring import Keyring
 from .backups.locations import Locations
-from .backups.model import BackupKind
 from .backups.operations import Operations
 from .backups.scratch import Scratch
 from .backups.service import BackupService
@@ -35,6 +34,7 @@ from .sessions.manager import SessionManager
 from .sessions.registry import SessionRegistry
 from .settings import Settings
 from .state import Database
+from .vault.model import BackupKind
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down

@@ -20,13 +20,13 @@ import zstandard
 from server.core.clock import Clock
 from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, FieldInvalid
 from server.core.names import BackupName, SessionName, StorageLocationName
+from server.vault.model import BackupState
 from storage_backends.errors import ObjectCorrupt, ObjectNotFound
 from storage_backends.threaded import AsyncStorage
 
 from .keyring import Keyring, KeyUnknown, SealBroken
 from .locations import storage_errors
 from .manifest import Manifest, ManifestInvalid
-from .model import BackupState
 from .operations import Report
 from .snapshot import write_private
 from .verify import Findings, drill

@@ -7,8 +7,9 @@ from datetime import datetime
 import msgspec
 
 from server.core.names import BackupName, StorageLocationName
+from server.vault.model import BackupKind, BackupState
 
-from .model import Backup, BackupKind, BackupState
+from .model import Backup
 
 FORMAT_VERSION = 1
 

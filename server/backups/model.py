@@ -5,22 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
-
-
-class BackupState(StrEnum):
-    """Only ACTIVE (read back and verified) can be restored."""
-
-    CREATING = "creating"
-    ACTIVE = "active"
-    SUSPECT = "suspect"
-
-
-class BackupKind(StrEnum):
-    """When and how the copy was taken."""
-
-    HOT = "hot"
-    QUIESCED = "quiesced"
-    PAIRED = "paired"
+from server.vault.model import BackupKind, BackupState
 
 
 class RestoreMode(StrEnum):

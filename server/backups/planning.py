@@ -11,9 +11,10 @@ from datetime import datetime
 from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
 from server.core.names import SessionName
 from server.sessions.model import Session, State
+from server.vault.model import BackupState
 
 from .manifest import Manifest
-from .model import BackupState, RestoreMode, RestorePlan
+from .model import RestoreMode, RestorePlan
 
 REKEY_LOSSES = (
     "Messages received after the copy was taken are not in it; the event log keeps its own.",

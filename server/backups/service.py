@@ -9,6 +9,7 @@ from server.core.errors import CredentialsExist, SessionNotPaired
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
+from server.vault.model import BackupKind
 
 from .catalog import Catalog
 from .keyring import Keyring
@@ -16,7 +17,6 @@ from .locations import Locations
 from .making import Maker
 from .model import (
     Backup,
-    BackupKind,
     Operation,
     RestoreMode,
     RestorePlan,

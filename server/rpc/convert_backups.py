@@ -4,14 +4,13 @@ from roost.v1 import backup_pb2, operation_pb2
 
 from server.backups.model import (
     Backup,
-    BackupKind,
-    BackupState,
     Operation,
     RestoreMode,
     RestorePlan,
     RestoreResult,
     StorageLocation,
 )
+from server.vault.model import BackupKind, BackupState
 
 from .errors import recorded_status
 from .numbers import numbers

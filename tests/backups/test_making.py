@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from server.backups.model import BackupKind, BackupState
 from server.backups.service import AT_ONCE
 from server.core.errors import (
     BackupNotFound,
@@ -20,6 +19,7 @@ from server.core.errors import (
 )
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.sessions.model import State
+from server.vault.model import BackupKind, BackupState
 from storage_backends.faults import Fault, flip_bit
 from tests.backups.conftest import ANN, BEA
 

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.backups.manifest import FORMAT_VERSION, Manifest, ManifestInvalid
-from server.backups.model import BackupKind, BackupState, RestoreMode
+from server.backups.model import RestoreMode
 from server.backups.planning import doubts_about_exact, plan_restore
 from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
 from server.core.names import BackupName, SessionName
 from server.sessions.model import DesiredState, Session, State
+from server.vault.model import BackupKind, BackupState
 
 ANN, BEA = SessionName("ann"), SessionName("bea")
 MADE = datetime(2026, 5, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from server.backups.keyring import Key, Keyring
-from server.backups.model import BackupKind, RestoreMode
+from server.backups.model import RestoreMode
 from server.core.errors import (
     BackupCorrupt,
     BackupKeyMissing,
@@ -20,6 +20,7 @@ from server.core.errors import (
 )
 from server.core.names import BackupName
 from server.sessions.model import State
+from server.vault.model import BackupKind
 from storage_backends.faults import flip_bit
 from tests.backups.conftest import ANN, BEA
 from tests.support.stores import add_sessions, devices_seen_by_engine, rows

@@ -26,25 +26,25 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15roost/v1/backup.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\x04\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.roost.v1.Backup.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.roost.v1.Backup.Kind\x12\x18\n\x10storage_location\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\t \x01(\x05\x12\x1a\n\x12\x64\x65vice_fingerprint\x18\n \x01(\t\x12\x15\n\rconnect_epoch\x18\x0b \x01(\x03\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\"N\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_HOT\x10\x01\x12\x11\n\rKIND_QUIESCED\x10\x02\x12\x0f\n\x0bKIND_PAIRED\x10\x03\"\xc1\x01\n\x0bRestorePlan\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12\x0e\n\x06losses\x18\x05 \x03(\t\x12\x1c\n\x14replaces_credentials\x18\x06 \x01(\x08\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\rRestoreResult\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.roost.v1.RestorePlan\x12\r\n\x05trash\x18\x02 \x01(\t\"@\n\x0fStorageLocation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0f\n\x07primary\x18\x03 \x01(\x08*r\n\x0bRestoreMode\x12\x1c\n\x18RESTORE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESTORE_MODE_AUTO\x10\x01\x12\x16\n\x12RESTORE_MODE_EXACT\x10\x02\x12\x16\n\x12RESTORE_MODE_REKEY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15roost/v1/backup.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.roost.v1.Backup.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.roost.v1.Backup.Kind\x12\x18\n\x10storage_location\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\t \x01(\x05\x12\x1a\n\x12\x64\x65vice_fingerprint\x18\n \x01(\t\x12\x15\n\rconnect_epoch\x18\x0b \x01(\x03\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\x12\x11\n\rSTATE_REVOKED\x10\x04\"\xb6\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_HOT\x10\x01\x12\x11\n\rKIND_QUIESCED\x10\x02\x12\x0f\n\x0bKIND_PAIRED\x10\x03\x12\x14\n\x10KIND_PRE_RESTORE\x10\x04\x12\x13\n\x0fKIND_PRE_DELETE\x10\x05\x12\x14\n\x10KIND_PRE_CLEANUP\x10\x06\x12\x14\n\x10KIND_PRE_UPGRADE\x10\x07\x12\x0f\n\x0bKIND_IMPORT\x10\x08\"\xc1\x01\n\x0bRestorePlan\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12\x0e\n\x06losses\x18\x05 \x03(\t\x12\x1c\n\x14replaces_credentials\x18\x06 \x01(\x08\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\rRestoreResult\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.roost.v1.RestorePlan\x12\r\n\x05trash\x18\x02 \x01(\t\"@\n\x0fStorageLocation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0f\n\x07primary\x18\x03 \x01(\x08*r\n\x0bRestoreMode\x12\x1c\n\x18RESTORE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESTORE_MODE_AUTO\x10\x01\x12\x16\n\x12RESTORE_MODE_EXACT\x10\x02\x12\x16\n\x12RESTORE_MODE_REKEY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.backup_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESTOREMODE']._serialized_start=1029
-  _globals['_RESTOREMODE']._serialized_end=1143
+  _globals['_RESTOREMODE']._serialized_start=1153
+  _globals['_RESTOREMODE']._serialized_end=1267
   _globals['_BACKUP']._serialized_start=101
-  _globals['_BACKUP']._serialized_end=696
+  _globals['_BACKUP']._serialized_end=820
   _globals['_BACKUP_STATE']._serialized_start=529
-  _globals['_BACKUP_STATE']._serialized_end=616
-  _globals['_BACKUP_KIND']._serialized_start=618
-  _globals['_BACKUP_KIND']._serialized_end=696
-  _globals['_RESTOREPLAN']._serialized_start=699
-  _globals['_RESTOREPLAN']._serialized_end=892
-  _globals['_RESTORERESULT']._serialized_start=894
-  _globals['_RESTORERESULT']._serialized_end=961
-  _globals['_STORAGELOCATION']._serialized_start=963
-  _globals['_STORAGELOCATION']._serialized_end=1027
+  _globals['_BACKUP_STATE']._serialized_end=635
+  _globals['_BACKUP_KIND']._serialized_start=638
+  _globals['_BACKUP_KIND']._serialized_end=820
+  _globals['_RESTOREPLAN']._serialized_start=823
+  _globals['_RESTOREPLAN']._serialized_end=1016
+  _globals['_RESTORERESULT']._serialized_start=1018
+  _globals['_RESTORERESULT']._serialized_end=1085
+  _globals['_STORAGELOCATION']._serialized_start=1087
+  _globals['_STORAGELOCATION']._serialized_end=1151
 # @@protoc_insertion_point(module_scope)

@@ -30,20 +30,32 @@ class Backup(_message.Message):
         STATE_CREATING: _ClassVar[Backup.State]
         STATE_ACTIVE: _ClassVar[Backup.State]
         STATE_SUSPECT: _ClassVar[Backup.State]
+        STATE_REVOKED: _ClassVar[Backup.State]
     STATE_UNSPECIFIED: Backup.State
     STATE_CREATING: Backup.State
     STATE_ACTIVE: Backup.State
     STATE_SUSPECT: Backup.State
+    STATE_REVOKED: Backup.State
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Backup.Kind]
         KIND_HOT: _ClassVar[Backup.Kind]
         KIND_QUIESCED: _ClassVar[Backup.Kind]
         KIND_PAIRED: _ClassVar[Backup.Kind]
+        KIND_PRE_RESTORE: _ClassVar[Backup.Kind]
+        KIND_PRE_DELETE: _ClassVar[Backup.Kind]
+        KIND_PRE_CLEANUP: _ClassVar[Backup.Kind]
+        KIND_PRE_UPGRADE: _ClassVar[Backup.Kind]
+        KIND_IMPORT: _ClassVar[Backup.Kind]
     KIND_UNSPECIFIED: Backup.Kind
     KIND_HOT: Backup.Kind
     KIND_QUIESCED: Backup.Kind
     KIND_PAIRED: Backup.Kind
+    KIND_PRE_RESTORE: Backup.Kind
+    KIND_PRE_DELETE: Backup.Kind
+    KIND_PRE_CLEANUP: Backup.Kind
+    KIND_PRE_UPGRADE: Backup.Kind
+    KIND_IMPORT: Backup.Kind
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STATE_REASON_FIELD_NUMBER: _ClassVar[int]

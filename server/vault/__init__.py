@@ -1,0 +1,1 @@
+"""The vault: one encrypted repository of credential backups in each storage location."""
