@@ -21,6 +21,7 @@ from server.core.clock import Clock
 from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, FieldInvalid
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.vault.model import BackupState
+from server.vault.workers import Workers
 from storage_backends.errors import ObjectCorrupt, ObjectNotFound
 from storage_backends.threaded import AsyncStorage
 
@@ -30,7 +31,6 @@ from .manifest import Manifest, ManifestInvalid
 from .operations import Report
 from .snapshot import write_private
 from .verify import Findings, drill
-from .workers import Workers
 
 ROOT = "backups"
 IMAGE = "image"

@@ -11,6 +11,7 @@ from server.core.errors import SessionNotPaired
 from server.core.names import BackupName, StorageLocationName
 from server.sessions.model import Session
 from server.vault.model import BackupKind, BackupState
+from server.vault.workers import Workers
 
 from .catalog import Catalog
 from .manifest import Manifest
@@ -19,7 +20,6 @@ from .operations import Report
 from .ports import Sessions
 from .scratch import Scratch
 from .snapshot import StoreUnreadable, take
-from .workers import Workers
 
 logger = structlog.get_logger(__name__)
 

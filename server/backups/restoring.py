@@ -15,6 +15,7 @@ from server.core.errors import (
 )
 from server.core.names import SessionName
 from server.sessions.model import Session, State
+from server.vault.workers import Workers
 
 from .archive import Archive
 from .catalog import Catalog
@@ -27,7 +28,6 @@ from .ports import Sessions
 from .rekeying import protect, rekey
 from .scratch import Scratch
 from .verify import drill
-from .workers import Workers
 
 logger = structlog.get_logger(__name__)
 

@@ -10,6 +10,7 @@ from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
 from server.vault.model import BackupKind
+from server.vault.workers import Workers
 
 from .catalog import Catalog
 from .keyring import Keyring
@@ -27,7 +28,6 @@ from .operations import Operations, Report
 from .ports import Sessions
 from .restoring import Restorer
 from .scratch import Scratch
-from .workers import Workers
 
 AT_ONCE = 2  # each holds an image and its sealed form in memory: about 2.5 times the store
 
