@@ -4,6 +4,7 @@ import secrets
 import time
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+TIME_DIGITS = 9
 
 
 def random_id(length: int = 12) -> str:
@@ -13,10 +14,16 @@ def random_id(length: int = 12) -> str:
     )
 
 
-def time_ordered_id() -> str:
-    """An id that sorts by creation: 9 base-36 digits of milliseconds, 7 random ones."""
-    millis, digits = time.time_ns() // 1_000_000, ""
-    for _ in range(9):
+def time_ordered_id(after: str = "") -> str:
+    """An id that sorts by creation: 9 base-36 digits of milliseconds, 7 random ones.
+
+    It sorts behind the older id `after` even if the clock was set back since.
+    """
+    millis = time.time_ns() // 1_000_000
+    if after:
+        millis = max(millis, int(after[:TIME_DIGITS], 36) + 1)
+    digits = ""
+    for _ in range(TIME_DIGITS):
         millis, digit = divmod(millis, 36)
         digits = ALPHABET[digit] + digits
     return digits + "".join(secrets.choice(ALPHABET) for _ in range(7))
