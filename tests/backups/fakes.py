@@ -71,7 +71,8 @@ class FakeSessions:
         return self.on_get(session)
 
     def list(self, *, states=frozenset(), show_deleted=False, after="", limit=None):
-        return [session for _, session in sorted(self._sessions.items()) if session.state in states]
+        found = [session for _, session in sorted(self._sessions.items())]
+        return [session for session in found if not states or session.state in states]
 
     async def create(self, *, session_id, display_name, labels, proxy_url):
         name = SessionName(session_id)
