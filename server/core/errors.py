@@ -6,16 +6,19 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     ├── FieldInvalid [FIELD_INVALID]
     ├── RequestIdReused, PageTokenMismatch
     ├── NotFound
-    │   └── SessionNotFound, BackupNotFound, OperationNotFound, StorageLocationNotFound
+    │   └── SessionNotFound, BackupNotFound, OperationNotFound, StorageLocationNotFound,
+    │       TrashItemNotFound
     ├── SessionError
     │   ├── SessionExists, RecipientNotFound, EtagMismatch, OperationInProgress
     │   └── Precondition
     │       ├── SessionWrongState, SessionNotPaired, SessionAlreadyPaired, CredentialsExist
+    │       ├── SessionLeased
     │       └── PairingExpired, PairingRejected, ClientOutdated
     ├── BackupError
     │   └── ExactRestoreUnsafe, BackupNotRestorable, BackupKeyMissing, BackupCorrupt
     ├── OperationEnded
     │   └── OperationCancelled, OperationInterrupted
+    ├── TrashItemKept, PassphraseWrong, ExportCorrupt, CredentialsInvalid
     ├── CursorExpired, SubscriberTooSlow, QuotaExceeded
     ├── Unavailable
     │   └── EngineUnavailable, StorageUnavailable, ServerDraining, SendTimedOut
@@ -26,7 +29,7 @@ Message texts live here, never at the raise site. Fields are keyword-only and ne
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 
@@ -136,6 +139,12 @@ class StorageLocationNotFound(NotFound):
     reason: ClassVar[str] = "STORAGE_LOCATION_NOT_FOUND"
 
 
+class TrashItemNotFound(NotFound):
+    """There is no such item in trash."""
+
+    reason: ClassVar[str] = "TRASH_ITEM_NOT_FOUND"
+
+
 @dataclass(kw_only=True, eq=False)
 class SessionError(DomainError):
     """An error about one session."""
@@ -201,6 +210,12 @@ class CredentialsExist(Precondition):
     """The session has credentials; set force to move them to trash."""
 
     reason: ClassVar[str] = "CREDENTIALS_EXIST"
+
+
+class SessionLeased(Precondition):
+    """Another server runs the session; stop it there, or set take_over."""
+
+    reason: ClassVar[str] = "SESSION_LEASED"
 
 
 class PairingExpired(Precondition):
@@ -274,6 +289,69 @@ class BackupCorrupt(BackupError):
     def message(self) -> str:
         """Names the damage."""
         return f"{self.backup} is damaged: {self.problem}. Use another backup."
+
+
+@dataclass(kw_only=True, eq=False)
+class TrashItemKept(DomainError):
+    """The item may not be purged yet."""
+
+    reason: ClassVar[str] = "TRASH_ITEM_KEPT"
+    name: str
+    why: str
+    purge_time: datetime | None = None  # None: no time will do
+
+    @property
+    def message(self) -> str:
+        """Says why."""
+        return f"{self.name} is kept: {self.why}."
+
+    def metadata(self) -> dict[str, str]:
+        """Names the item, and from when on it may be purged."""
+        when = {"purgeTime": self.purge_time.isoformat()} if self.purge_time else {}
+        return {"name": self.name} | when
+
+
+class PassphraseWrong(DomainError):
+    """The exported file does not open with this passphrase."""
+
+    reason: ClassVar[str] = "PASSPHRASE_WRONG"
+
+
+@dataclass(kw_only=True, eq=False)
+class ExportCorrupt(DomainError):
+    """The exported file is damaged."""
+
+    reason: ClassVar[str] = "EXPORT_CORRUPT"
+    problem: str
+
+    @property
+    def message(self) -> str:
+        """Names the damage."""
+        return f"The exported file is damaged: {self.problem}."
+
+    def metadata(self) -> dict[str, str]:
+        """Names the damage."""
+        return {"problem": self.problem}
+
+
+@dataclass(kw_only=True, eq=False)
+class CredentialsInvalid(DomainError):
+    """The files to import are no usable credentials."""
+
+    reason: ClassVar[str] = "CREDENTIALS_INVALID"
+    problem: str  # never repeats what is in the file
+    file: str = ""
+
+    @property
+    def message(self) -> str:
+        """Names the file and the problem."""
+        where = f"{self.file}: " if self.file else ""
+        return f"The files are no usable credentials: {where}{self.problem}."
+
+    def metadata(self) -> dict[str, str]:
+        """Names the file and the problem."""
+        where = {"file": self.file} if self.file else {}
+        return {"problem": self.problem} | where
 
 
 class EtagMismatch(SessionError):

@@ -39,6 +39,7 @@ _RESOURCE_TYPES = {
     errors.BackupCorrupt: "Backup",
     errors.OperationNotFound: "Operation",
     errors.StorageLocationNotFound: "StorageLocation",
+    errors.TrashItemNotFound: "TrashItem",
 }
 
 
@@ -88,6 +89,10 @@ def _backup_precondition(error: errors.BackupError) -> Message:
     return _precondition(error, error.backup)
 
 
+def _item_precondition(error: errors.TrashItemKept) -> Message:
+    return _precondition(error, error.name)
+
+
 def _retry(error: errors.Unavailable) -> Message:
     info = RetryInfo()
     info.retry_delay.FromTimedelta(error.retry_delay)
@@ -119,6 +124,10 @@ CATALOG: dict[type[BaseException], Spec] = {
     errors.BackupNotRestorable: Spec(StatusCode.FAILED_PRECONDITION, (_backup_precondition,)),
     errors.BackupKeyMissing: Spec(StatusCode.FAILED_PRECONDITION, (_backup_precondition,)),
     errors.BackupCorrupt: Spec(StatusCode.DATA_LOSS, (_backup_resource,)),
+    errors.TrashItemKept: Spec(StatusCode.FAILED_PRECONDITION, (_item_precondition,)),
+    errors.PassphraseWrong: Spec(StatusCode.INVALID_ARGUMENT),
+    errors.ExportCorrupt: Spec(StatusCode.DATA_LOSS),
+    errors.CredentialsInvalid: Spec(StatusCode.INVALID_ARGUMENT),
     errors.EtagMismatch: Spec(StatusCode.ABORTED),
     errors.OperationInProgress: Spec(StatusCode.ABORTED),
     errors.OperationCancelled: Spec(StatusCode.CANCELLED),

@@ -1,7 +1,7 @@
 """The one error table, through a real server: unary calls, streams and every kind of detail."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -35,12 +35,14 @@ EXAMPLES = [
     errors.BackupNotFound(name=BACKUP),
     errors.OperationNotFound(name="operations/o"),
     errors.StorageLocationNotFound(name="storageLocations/s"),
+    errors.TrashItemNotFound(name="trash/t"),
     errors.RecipientNotFound(session=SESSION),
     errors.SessionExists(session=SESSION),
     errors.SessionWrongState(session=SESSION, state="active", allowed_states=("stopped", "failed")),
     errors.SessionNotPaired(session=SESSION),
     errors.SessionAlreadyPaired(session=SESSION),
     errors.CredentialsExist(session=SESSION),
+    errors.SessionLeased(session=SESSION),
     errors.PairingExpired(session=SESSION),
     errors.PairingRejected(session=SESSION),
     errors.ClientOutdated(session=SESSION),
@@ -48,6 +50,10 @@ EXAMPLES = [
     errors.BackupNotRestorable(backup=BACKUP, state="suspect"),
     errors.BackupKeyMissing(backup=BACKUP),
     errors.BackupCorrupt(backup=BACKUP, problem="page 3"),
+    errors.TrashItemKept(name="trash/t", why="young", purge_time=datetime(2026, 1, 1, tzinfo=UTC)),
+    errors.PassphraseWrong(),
+    errors.ExportCorrupt(problem="it ends too early"),
+    errors.CredentialsInvalid(problem="empty", file="creds.json"),
     errors.EtagMismatch(session=SESSION),
     errors.OperationInProgress(session=SESSION, operation="operations/o"),
     errors.OperationCancelled(operation="operations/o"),

@@ -26,25 +26,45 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15roost/v1/backup.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.roost.v1.Backup.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.roost.v1.Backup.Kind\x12\x18\n\x10storage_location\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\t \x01(\x05\x12\x1a\n\x12\x64\x65vice_fingerprint\x18\n \x01(\t\x12\x15\n\rconnect_epoch\x18\x0b \x01(\x03\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\x12\x11\n\rSTATE_REVOKED\x10\x04\"\xb6\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_HOT\x10\x01\x12\x11\n\rKIND_QUIESCED\x10\x02\x12\x0f\n\x0bKIND_PAIRED\x10\x03\x12\x14\n\x10KIND_PRE_RESTORE\x10\x04\x12\x13\n\x0fKIND_PRE_DELETE\x10\x05\x12\x14\n\x10KIND_PRE_CLEANUP\x10\x06\x12\x14\n\x10KIND_PRE_UPGRADE\x10\x07\x12\x0f\n\x0bKIND_IMPORT\x10\x08\"\xc1\x01\n\x0bRestorePlan\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12\x0e\n\x06losses\x18\x05 \x03(\t\x12\x1c\n\x14replaces_credentials\x18\x06 \x01(\x08\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\rRestoreResult\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.roost.v1.RestorePlan\x12\r\n\x05trash\x18\x02 \x01(\t\"@\n\x0fStorageLocation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0f\n\x07primary\x18\x03 \x01(\x08*r\n\x0bRestoreMode\x12\x1c\n\x18RESTORE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESTORE_MODE_AUTO\x10\x01\x12\x16\n\x12RESTORE_MODE_EXACT\x10\x02\x12\x16\n\x12RESTORE_MODE_REKEY\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15roost/v1/backup.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x07\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.roost.v1.Backup.State\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.roost.v1.Backup.Kind\x12\x18\n\x10storage_location\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06sha256\x18\x08 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\t \x01(\x05\x12\x1a\n\x12\x64\x65vice_fingerprint\x18\n \x01(\t\x12\x15\n\rconnect_epoch\x18\x0b \x01(\x03\x12\x16\n\x0eschema_version\x18\x0c \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x0cverify_level\x18\x10 \x01(\x0e\x32\x15.roost.v1.VerifyLevel\x12\x0e\n\x06parent\x18\x11 \x01(\t\x12\x10\n\x08sequence\x18\x12 \x01(\x03\x12\x11\n\tnew_bytes\x18\x13 \x01(\x03\x12\x0e\n\x06pinned\x18\x14 \x01(\x08\x12/\n\x0b\x64\x65lete_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\npurge_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_CREATING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_SUSPECT\x10\x03\x12\x11\n\rSTATE_REVOKED\x10\x04\"\xb6\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08KIND_HOT\x10\x01\x12\x11\n\rKIND_QUIESCED\x10\x02\x12\x0f\n\x0bKIND_PAIRED\x10\x03\x12\x14\n\x10KIND_PRE_RESTORE\x10\x04\x12\x13\n\x0fKIND_PRE_DELETE\x10\x05\x12\x14\n\x10KIND_PRE_CLEANUP\x10\x06\x12\x14\n\x10KIND_PRE_UPGRADE\x10\x07\x12\x0f\n\x0bKIND_IMPORT\x10\x08\"\xd7\x01\n\x0cVerifyResult\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\x12*\n\x05steps\x18\x02 \x03(\x0b\x32\x1b.roost.v1.VerifyResult.Step\x1ay\n\x04Step\x12$\n\x05level\x18\x01 \x01(\x0e\x32\x15.roost.v1.VerifyLevel\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12*\n\x07\x65lapsed\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd0\x01\n\x0bRestorePlan\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12\x0e\n\x06losses\x18\x05 \x03(\t\x12\x1c\n\x14replaces_credentials\x18\x06 \x01(\x08\x12&\n\x03\x61ge\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05start\x18\x08 \x01(\x08\"T\n\rRestoreResult\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.roost.v1.RestorePlan\x12\r\n\x05trash\x18\x02 \x01(\t\x12\x0f\n\x07started\x18\x03 \x01(\x08\"\x98\x02\n\x0cImportResult\x12\x0f\n\x07session\x18\x01 \x01(\t\x12 \n\x06\x62\x61\x63kup\x18\x02 \x01(\x0b\x32\x10.roost.v1.Backup\x12*\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1a.roost.v1.CredentialFormat\x12#\n\x04mode\x18\x04 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x32\n\x06\x63ounts\x18\x06 \x03(\x0b\x32\".roost.v1.ImportResult.CountsEntry\x12\x10\n\x08warnings\x18\x07 \x03(\t\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xaa\x03\n\rRecoverResult\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x31\n\x08sessions\x18\x03 \x03(\x0b\x32\x1f.roost.v1.RecoverResult.Session\x1a\xba\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x07outcome\x18\x02 \x01(\x0e\x32\'.roost.v1.RecoverResult.Session.Outcome\x12#\n\x04plan\x18\x03 \x01(\x0b\x32\x15.roost.v1.RestorePlan\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xa0\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_PLANNED\x10\x01\x12\x14\n\x10OUTCOME_RESTORED\x10\x02\x12\x13\n\x0fOUTCOME_STARTED\x10\x03\x12\x13\n\x0fOUTCOME_PRESENT\x10\x04\x12\x13\n\x0fOUTCOME_SKIPPED\x10\x05\x12\x12\n\x0eOUTCOME_FAILED\x10\x06\"@\n\x0fStorageLocation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x0f\n\x07primary\x18\x03 \x01(\x08*\xc4\x01\n\x0bVerifyLevel\x12\x1c\n\x18VERIFY_LEVEL_UNSPECIFIED\x10\x00\x12\x19\n\x15VERIFY_LEVEL_MANIFEST\x10\x01\x12\x16\n\x12VERIFY_LEVEL_PACKS\x10\x02\x12\x15\n\x11VERIFY_LEVEL_DATA\x10\x03\x12\x19\n\x15VERIFY_LEVEL_DATABASE\x10\x04\x12\x19\n\x15VERIFY_LEVEL_IDENTITY\x10\x05\x12\x17\n\x13VERIFY_LEVEL_ENGINE\x10\x06*r\n\x0bRestoreMode\x12\x1c\n\x18RESTORE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESTORE_MODE_AUTO\x10\x01\x12\x16\n\x12RESTORE_MODE_EXACT\x10\x02\x12\x16\n\x12RESTORE_MODE_REKEY\x10\x03*\xb2\x01\n\x10\x43redentialFormat\x12!\n\x1d\x43REDENTIAL_FORMAT_UNSPECIFIED\x10\x00\x12(\n$CREDENTIAL_FORMAT_BAILEYS_MULTI_FILE\x10\x01\x12)\n%CREDENTIAL_FORMAT_BAILEYS_SINGLE_FILE\x10\x02\x12&\n\"CREDENTIAL_FORMAT_WHATSMEOW_SQLITE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.backup_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESTOREMODE']._serialized_start=1153
-  _globals['_RESTOREMODE']._serialized_end=1267
+  _globals['_IMPORTRESULT_COUNTSENTRY']._loaded_options = None
+  _globals['_IMPORTRESULT_COUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_VERIFYLEVEL']._serialized_start=2327
+  _globals['_VERIFYLEVEL']._serialized_end=2523
+  _globals['_RESTOREMODE']._serialized_start=2525
+  _globals['_RESTOREMODE']._serialized_end=2639
+  _globals['_CREDENTIALFORMAT']._serialized_start=2642
+  _globals['_CREDENTIALFORMAT']._serialized_end=2820
   _globals['_BACKUP']._serialized_start=101
-  _globals['_BACKUP']._serialized_end=820
-  _globals['_BACKUP_STATE']._serialized_start=529
-  _globals['_BACKUP_STATE']._serialized_end=635
-  _globals['_BACKUP_KIND']._serialized_start=638
-  _globals['_BACKUP_KIND']._serialized_end=820
-  _globals['_RESTOREPLAN']._serialized_start=823
-  _globals['_RESTOREPLAN']._serialized_end=1016
-  _globals['_RESTORERESULT']._serialized_start=1018
-  _globals['_RESTORERESULT']._serialized_end=1085
-  _globals['_STORAGELOCATION']._serialized_start=1087
-  _globals['_STORAGELOCATION']._serialized_end=1151
+  _globals['_BACKUP']._serialized_end=1031
+  _globals['_BACKUP_STATE']._serialized_start=740
+  _globals['_BACKUP_STATE']._serialized_end=846
+  _globals['_BACKUP_KIND']._serialized_start=849
+  _globals['_BACKUP_KIND']._serialized_end=1031
+  _globals['_VERIFYRESULT']._serialized_start=1034
+  _globals['_VERIFYRESULT']._serialized_end=1249
+  _globals['_VERIFYRESULT_STEP']._serialized_start=1128
+  _globals['_VERIFYRESULT_STEP']._serialized_end=1249
+  _globals['_RESTOREPLAN']._serialized_start=1252
+  _globals['_RESTOREPLAN']._serialized_end=1460
+  _globals['_RESTORERESULT']._serialized_start=1462
+  _globals['_RESTORERESULT']._serialized_end=1546
+  _globals['_IMPORTRESULT']._serialized_start=1549
+  _globals['_IMPORTRESULT']._serialized_end=1829
+  _globals['_IMPORTRESULT_COUNTSENTRY']._serialized_start=1784
+  _globals['_IMPORTRESULT_COUNTSENTRY']._serialized_end=1829
+  _globals['_RECOVERRESULT']._serialized_start=1832
+  _globals['_RECOVERRESULT']._serialized_end=2258
+  _globals['_RECOVERRESULT_SESSION']._serialized_start=1944
+  _globals['_RECOVERRESULT_SESSION']._serialized_end=2258
+  _globals['_RECOVERRESULT_SESSION_OUTCOME']._serialized_start=2098
+  _globals['_RECOVERRESULT_SESSION_OUTCOME']._serialized_end=2258
+  _globals['_STORAGELOCATION']._serialized_start=2260
+  _globals['_STORAGELOCATION']._serialized_end=2324
 # @@protoc_insertion_point(module_scope)

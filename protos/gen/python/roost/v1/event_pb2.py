@@ -23,28 +23,31 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from roost.v1 import backup_pb2 as roost_dot_v1_dot_backup__pb2
 from roost.v1 import session_pb2 as roost_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14roost/v1/event.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16roost/v1/session.proto\"\xb9\x02\n\x05\x45vent\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fsession_changed\x18\n \x01(\x0b\x32\x18.roost.v1.SessionChangedH\x00\x12\x35\n\x10message_received\x18\x0b \x01(\x0b\x32\x19.roost.v1.MessageReceivedH\x00\x12\x35\n\x10receipt_received\x18\x0c \x01(\x0b\x32\x19.roost.v1.ReceiptReceivedH\x00\x12-\n\x0c\x65ngine_event\x18\x63 \x01(\x0b\x32\x15.roost.v1.EngineEventH\x00\x42\t\n\x07payload\"4\n\x0eSessionChanged\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x11.roost.v1.Session\"\xeb\x01\n\x0fMessageReceived\x12\x0c\n\x04\x63hat\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x0e\n\x06sender\x18\x03 \x01(\t\x12\x12\n\nsender_lid\x18\x04 \x01(\t\x12\x0f\n\x07\x66rom_me\x18\x05 \x01(\x08\x12\r\n\x05group\x18\x06 \x01(\x08\x12\x11\n\tpush_name\x18\x07 \x01(\t\x12-\n\tsend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\t \x01(\t\x12\x0b\n\x03raw\x18\n \x01(\x0c\x12\x15\n\rundecryptable\x18\x0b \x01(\x08\"\xbc\x02\n\x0fReceiptReceived\x12\x0c\n\x04\x63hat\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x13\n\x0bmessage_ids\x18\x03 \x03(\t\x12,\n\x04type\x18\x04 \x01(\x0e\x32\x1e.roost.v1.ReceiptReceived.Type\x12-\n\tsend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTYPE_DELIVERED\x10\x01\x12\r\n\tTYPE_READ\x10\x02\x12\x0f\n\x0bTYPE_PLAYED\x10\x03\x12\x11\n\rTYPE_INACTIVE\x10\x04\x12\x12\n\x0eTYPE_READ_SELF\x10\x05\x12\x0e\n\nTYPE_RETRY\x10\x06\x12\x0f\n\x0bTYPE_SENDER\x10\x07\",\n\x0b\x45ngineEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c*\x86\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_SESSION\x10\x01\x12\x16\n\x12\x45VENT_KIND_MESSAGE\x10\x02\x12\x15\n\x11\x45VENT_KIND_ENGINE\x10\x03\x12\x16\n\x12\x45VENT_KIND_RECEIPT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14roost/v1/event.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15roost/v1/backup.proto\x1a\x16roost/v1/session.proto\"\xec\x02\n\x05\x45vent\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x30\n\x0creceive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fsession_changed\x18\n \x01(\x0b\x32\x18.roost.v1.SessionChangedH\x00\x12\x35\n\x10message_received\x18\x0b \x01(\x0b\x32\x19.roost.v1.MessageReceivedH\x00\x12\x35\n\x10receipt_received\x18\x0c \x01(\x0b\x32\x19.roost.v1.ReceiptReceivedH\x00\x12\x31\n\x0e\x62\x61\x63kup_changed\x18\r \x01(\x0b\x32\x17.roost.v1.BackupChangedH\x00\x12-\n\x0c\x65ngine_event\x18\x63 \x01(\x0b\x32\x15.roost.v1.EngineEventH\x00\x42\t\n\x07payload\"4\n\x0eSessionChanged\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x11.roost.v1.Session\"1\n\rBackupChanged\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"\xeb\x01\n\x0fMessageReceived\x12\x0c\n\x04\x63hat\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x0e\n\x06sender\x18\x03 \x01(\t\x12\x12\n\nsender_lid\x18\x04 \x01(\t\x12\x0f\n\x07\x66rom_me\x18\x05 \x01(\x08\x12\r\n\x05group\x18\x06 \x01(\x08\x12\x11\n\tpush_name\x18\x07 \x01(\t\x12-\n\tsend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\t \x01(\t\x12\x0b\n\x03raw\x18\n \x01(\x0c\x12\x15\n\rundecryptable\x18\x0b \x01(\x08\"\xbc\x02\n\x0fReceiptReceived\x12\x0c\n\x04\x63hat\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x13\n\x0bmessage_ids\x18\x03 \x03(\t\x12,\n\x04type\x18\x04 \x01(\x0e\x32\x1e.roost.v1.ReceiptReceived.Type\x12-\n\tsend_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTYPE_DELIVERED\x10\x01\x12\r\n\tTYPE_READ\x10\x02\x12\x0f\n\x0bTYPE_PLAYED\x10\x03\x12\x11\n\rTYPE_INACTIVE\x10\x04\x12\x12\n\x0eTYPE_READ_SELF\x10\x05\x12\x0e\n\nTYPE_RETRY\x10\x06\x12\x0f\n\x0bTYPE_SENDER\x10\x07\",\n\x0b\x45ngineEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c*\x9d\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_SESSION\x10\x01\x12\x16\n\x12\x45VENT_KIND_MESSAGE\x10\x02\x12\x15\n\x11\x45VENT_KIND_ENGINE\x10\x03\x12\x16\n\x12\x45VENT_KIND_RECEIPT\x10\x04\x12\x15\n\x11\x45VENT_KIND_BACKUP\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=1065
-  _globals['_EVENTKIND']._serialized_end=1199
-  _globals['_EVENT']._serialized_start=92
-  _globals['_EVENT']._serialized_end=405
-  _globals['_SESSIONCHANGED']._serialized_start=407
-  _globals['_SESSIONCHANGED']._serialized_end=459
-  _globals['_MESSAGERECEIVED']._serialized_start=462
-  _globals['_MESSAGERECEIVED']._serialized_end=697
-  _globals['_RECEIPTRECEIVED']._serialized_start=700
-  _globals['_RECEIPTRECEIVED']._serialized_end=1016
-  _globals['_RECEIPTRECEIVED_TYPE']._serialized_start=864
-  _globals['_RECEIPTRECEIVED_TYPE']._serialized_end=1016
-  _globals['_ENGINEEVENT']._serialized_start=1018
-  _globals['_ENGINEEVENT']._serialized_end=1062
+  _globals['_EVENTKIND']._serialized_start=1190
+  _globals['_EVENTKIND']._serialized_end=1347
+  _globals['_EVENT']._serialized_start=115
+  _globals['_EVENT']._serialized_end=479
+  _globals['_SESSIONCHANGED']._serialized_start=481
+  _globals['_SESSIONCHANGED']._serialized_end=533
+  _globals['_BACKUPCHANGED']._serialized_start=535
+  _globals['_BACKUPCHANGED']._serialized_end=584
+  _globals['_MESSAGERECEIVED']._serialized_start=587
+  _globals['_MESSAGERECEIVED']._serialized_end=822
+  _globals['_RECEIPTRECEIVED']._serialized_start=825
+  _globals['_RECEIPTRECEIVED']._serialized_end=1141
+  _globals['_RECEIPTRECEIVED_TYPE']._serialized_start=989
+  _globals['_RECEIPTRECEIVED_TYPE']._serialized_end=1141
+  _globals['_ENGINEEVENT']._serialized_start=1143
+  _globals['_ENGINEEVENT']._serialized_end=1187
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from roost.v1 import backup_pb2 as _backup_pb2
 from roost.v1 import session_pb2 as _session_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -18,20 +19,23 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_MESSAGE: _ClassVar[EventKind]
     EVENT_KIND_ENGINE: _ClassVar[EventKind]
     EVENT_KIND_RECEIPT: _ClassVar[EventKind]
+    EVENT_KIND_BACKUP: _ClassVar[EventKind]
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_SESSION: EventKind
 EVENT_KIND_MESSAGE: EventKind
 EVENT_KIND_ENGINE: EventKind
 EVENT_KIND_RECEIPT: EventKind
+EVENT_KIND_BACKUP: EventKind
 
 class Event(_message.Message):
-    __slots__ = ("session", "sequence", "receive_time", "session_changed", "message_received", "receipt_received", "engine_event")
+    __slots__ = ("session", "sequence", "receive_time", "session_changed", "message_received", "receipt_received", "backup_changed", "engine_event")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     RECEIVE_TIME_FIELD_NUMBER: _ClassVar[int]
     SESSION_CHANGED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_RECEIVED_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ENGINE_EVENT_FIELD_NUMBER: _ClassVar[int]
     session: str
     sequence: int
@@ -39,14 +43,21 @@ class Event(_message.Message):
     session_changed: SessionChanged
     message_received: MessageReceived
     receipt_received: ReceiptReceived
+    backup_changed: BackupChanged
     engine_event: EngineEvent
-    def __init__(self, session: _Optional[str] = ..., sequence: _Optional[int] = ..., receive_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session_changed: _Optional[_Union[SessionChanged, _Mapping]] = ..., message_received: _Optional[_Union[MessageReceived, _Mapping]] = ..., receipt_received: _Optional[_Union[ReceiptReceived, _Mapping]] = ..., engine_event: _Optional[_Union[EngineEvent, _Mapping]] = ...) -> None: ...
+    def __init__(self, session: _Optional[str] = ..., sequence: _Optional[int] = ..., receive_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., session_changed: _Optional[_Union[SessionChanged, _Mapping]] = ..., message_received: _Optional[_Union[MessageReceived, _Mapping]] = ..., receipt_received: _Optional[_Union[ReceiptReceived, _Mapping]] = ..., backup_changed: _Optional[_Union[BackupChanged, _Mapping]] = ..., engine_event: _Optional[_Union[EngineEvent, _Mapping]] = ...) -> None: ...
 
 class SessionChanged(_message.Message):
     __slots__ = ("session",)
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: _session_pb2.Session
     def __init__(self, session: _Optional[_Union[_session_pb2.Session, _Mapping]] = ...) -> None: ...
+
+class BackupChanged(_message.Message):
+    __slots__ = ("backup",)
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    backup: _backup_pb2.Backup
+    def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ...) -> None: ...
 
 class MessageReceived(_message.Message):
     __slots__ = ("chat", "message_id", "sender", "sender_lid", "from_me", "group", "push_name", "send_time", "text", "raw", "undecryptable")
