@@ -18,7 +18,8 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     │   └── ExactRestoreUnsafe, BackupNotRestorable, BackupKeyMissing, BackupCorrupt
     ├── OperationEnded
     │   └── OperationCancelled, OperationInterrupted
-    ├── TrashItemKept, PassphraseWrong, ExportCorrupt, CredentialsInvalid
+    ├── TrashItemKept, PassphraseWrong, ExportCorrupt, CredentialsInvalid,
+    │   ExactImportUnsafe
     ├── CursorExpired, SubscriberTooSlow, QuotaExceeded
     ├── Unavailable
     │   └── EngineUnavailable, StorageUnavailable, ServerDraining, SendTimedOut
@@ -352,6 +353,19 @@ class CredentialsInvalid(DomainError):
         """Names the file and the problem."""
         where = {"file": self.file} if self.file else {}
         return {"problem": self.problem} | where
+
+
+@dataclass(kw_only=True, eq=False)
+class ExactImportUnsafe(DomainError):
+    """The files cannot be taken over exactly; use REKEY or AUTO."""
+
+    reason: ClassVar[str] = "EXACT_IMPORT_UNSAFE"
+    why: str
+
+    @property
+    def message(self) -> str:
+        """Says why."""
+        return f"The files cannot be taken over exactly: {self.why}. Use REKEY or AUTO."
 
 
 class EtagMismatch(SessionError):

@@ -128,6 +128,7 @@ CATALOG: dict[type[BaseException], Spec] = {
     errors.PassphraseWrong: Spec(StatusCode.INVALID_ARGUMENT),
     errors.ExportCorrupt: Spec(StatusCode.DATA_LOSS),
     errors.CredentialsInvalid: Spec(StatusCode.INVALID_ARGUMENT),
+    errors.ExactImportUnsafe: Spec(StatusCode.FAILED_PRECONDITION),
     errors.EtagMismatch: Spec(StatusCode.ABORTED),
     errors.OperationInProgress: Spec(StatusCode.ABORTED),
     errors.OperationCancelled: Spec(StatusCode.CANCELLED),

@@ -54,6 +54,7 @@ EXAMPLES = [
     errors.PassphraseWrong(),
     errors.ExportCorrupt(problem="it ends too early"),
     errors.CredentialsInvalid(problem="empty", file="creds.json"),
+    errors.ExactImportUnsafe(why="the source may be running"),
     errors.EtagMismatch(session=SESSION),
     errors.OperationInProgress(session=SESSION, operation="operations/o"),
     errors.OperationCancelled(operation="operations/o"),

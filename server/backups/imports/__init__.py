@@ -1,0 +1,1 @@
+"""Credentials of other programs, turned into a store of ours."""
