@@ -3,8 +3,8 @@
 import enum
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -53,6 +53,11 @@ def on_call(number: int, fault: Fault) -> Rule:
     return lambda call: fault if call.number == number else None
 
 
+def first(count: int, fault: Fault) -> Rule:
+    """The first `count` calls fail."""
+    return lambda call: fault if call.number <= count else None
+
+
 def every(interval: int, fault: Fault, *verbs: str) -> Rule:
     """Each `interval`-th call fails; only of these verbs, if any are given."""
     return lambda call: (
@@ -67,11 +72,21 @@ def flip_bit(data: bytes, position: int | None = None) -> bytes:
 
 
 class Faulty(Layer):
-    """Asks `rule` before each call. `calls` has them all."""
+    """Asks `rule` before each call. `calls` has them all.
 
-    def __init__(self, inner: StorageBackend, rule: Rule = lambda _: None) -> None:
+    `clock` says by how much the storage's clock is wrong, anew for every time that is told.
+    """
+
+    def __init__(
+        self,
+        inner: StorageBackend,
+        rule: Rule = lambda _: None,
+        *,
+        clock: Callable[[], timedelta] = timedelta,
+    ) -> None:
         super().__init__(inner)
         self.rule = rule
+        self.clock = clock
         self.calls: list[Call] = []
         self._lock = threading.Lock()
 
@@ -81,7 +96,8 @@ class Faulty(Layer):
         """Passes on, or fails."""
 
         def write(data: bytes, sha256: str | None) -> ObjectInfo:
-            return self._inner.put(key, data, if_absent=if_absent, sha256=sha256)
+            info = self._inner.put(key, data, if_absent=if_absent, sha256=sha256)
+            return self._dated(info)
 
         return self._write("put", key, data, write, sha256)
 
@@ -93,7 +109,8 @@ class Faulty(Layer):
 
     def stat(self, key: str) -> ObjectInfo:
         """Passes on, or fails."""
-        return self._after(self._ask("stat", key), key, lambda: self._inner.stat(key))
+        fault = self._ask("stat", key)
+        return self._dated(self._after(fault, key, lambda: self._inner.stat(key)))
 
     def delete(self, key: str) -> None:
         """Passes on, or fails."""
@@ -106,7 +123,7 @@ class Faulty(Layer):
         fault = self._ask("list", prefix)
         if fault is Fault.UNAVAILABLE:
             raise BackendUnavailable(backend=self.name, key=prefix)
-        found = list(self._inner.list(prefix))
+        found = [self._dated(info) for info in self._inner.list(prefix)]
         if fault is Fault.TIMEOUT_AFTER_SUCCESS:
             yield from islice(found, len(found) // 2)
             raise BackendTimeout(backend=self.name, key=prefix)
@@ -116,9 +133,12 @@ class Faulty(Layer):
         """Passes on, or fails."""
 
         def write(data: bytes, _: str | None) -> ObjectInfo:
-            return self._inner.cas(key, data, expected=expected)
+            return self._dated(self._inner.cas(key, data, expected=expected))
 
         return self._write("cas", key, data, write, None)
+
+    def _dated(self, info: ObjectInfo) -> ObjectInfo:
+        return replace(info, modify_time=info.modify_time + self.clock())
 
     def _ask(self, verb: str, key: str) -> Fault | None:
         with self._lock:

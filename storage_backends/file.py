@@ -211,6 +211,9 @@ class FileBackend(StorageBackend):
                 target.hardlink_to(temporary)
             else:
                 temporary.replace(target)
+        except FileNotFoundError as exc:
+            # Another server's clock jumped ahead, and it swept what it took for an old temporary.
+            raise BackendUnavailable(backend=self.name, key=key) from exc
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)

@@ -79,7 +79,12 @@ class Layer(StorageBackend):
 
 
 class Checked(Layer):
-    """Owns what no backend should repeat: open or closed, key rules, sizes, checksums, support."""
+    """Owns what no backend should repeat: its life, key rules, sizes, checksums, support.
+
+    Its life: opening an open backend and closing a closed one does nothing; every verb before
+    `open` and after `close` raises BackendClosed; after an `open` that failed it is closed and may
+    be opened again, as after `close`.
+    """
 
     def __init__(self, inner: StorageBackend) -> None:
         super().__init__(inner)

@@ -16,7 +16,8 @@ from typing import Any, Self
 from urllib.parse import SplitResult, parse_qsl
 
 import boto3
-from botocore import exceptions
+import botocore.session
+from botocore import exceptions, loaders
 from botocore.config import Config
 
 from .base import ObjectInfo, Properties, StorageBackend
@@ -39,6 +40,7 @@ from .errors import (
 )
 
 CONNECT_SECONDS = 10
+_MODELS = loaders.create_loader()  # S3's description: large, and read once for all backends
 
 # What S3 calls it, or the bare HTTP status where an answer has no body (HEAD).
 _BY_CODE: Mapping[str, type[StorageError]] = {
@@ -172,7 +174,10 @@ class S3Backend(StorageBackend):
             request_checksum_calculation="when_required",  # put gives SHA-256 itself
         )
         with translating(ERRORS, backend=self.name):
-            client = boto3.session.Session().client(
+            # A session of its own looks for credentials anew each time it is opened.
+            session = botocore.session.get_session()
+            session.register_component("data_loader", _MODELS)
+            client = boto3.session.Session(botocore_session=session).client(
                 "s3",
                 endpoint_url=self._config.endpoint,
                 region_name=self._config.region,

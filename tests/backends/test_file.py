@@ -22,8 +22,7 @@ from storage_backends.errors import (
     QuotaExceeded,
 )
 from storage_backends.file import _BY_ERRNO, LOCK_NAME, FileBackend, FileConfig, _by_errno
-from storage_backends.layers import Checked
-from storage_backends.registry import stack
+from storage_backends.retrying import Retrying
 from storage_backends.testing import BackendSuite
 
 
@@ -33,20 +32,12 @@ def files(root):
 
 class TestFile(BackendSuite):
     @pytest.fixture
-    def new_backend(self, tmp_path):
-        return lambda: FileBackend(FileConfig(root=tmp_path / "objects"))
+    def new_backend(self, new_file):
+        return new_file
 
     @pytest.fixture
     def leftovers(self, tmp_path):
         return lambda: [name for name in files(tmp_path / "objects") if name != LOCK_NAME]
-
-
-class TestStack(TestFile):
-    """Behind all layers, as a server uses it."""
-
-    @pytest.fixture
-    def new_backend(self, tmp_path):
-        return lambda: stack(Checked(FileBackend(FileConfig(root=tmp_path / "objects"))))
 
 
 @pytest.fixture
@@ -261,3 +252,44 @@ def test_error_table():
     for code in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE):
         assert _by_errno(OSError(code, "x")) is BackendUnavailable
     assert _by_errno(OSError("no errno")) is BackendUnavailable
+
+
+@pytest.mark.parametrize("how", ["put", "if_absent", "cas"])
+def test_clock_of_a_neighbour_jumps_ahead(backend, root, monkeypatch, how):
+    """A neighbour whose clock is years ahead sweeps our temporary: the write is repeated."""
+    real_sync, real_time = os.fsync, time.time
+    neighbour = FileBackend(FileConfig(root=root))
+
+    def sync_and_be_swept(handle):
+        real_sync(handle)
+        monkeypatch.setattr(os, "fsync", real_sync)
+        monkeypatch.setattr(time, "time", lambda: real_time() + 10**8)
+        neighbour.open()
+        monkeypatch.setattr(time, "time", real_time)
+
+    def write(storage):
+        if how == "cas":
+            storage.cas("a/b", b"new", expected=None)
+        else:
+            storage.put("a/b", b"new", if_absent=how == "if_absent")
+
+    monkeypatch.setattr(os, "fsync", sync_and_be_swept)
+    with pytest.raises(BackendUnavailable):
+        write(backend)
+    monkeypatch.setattr(os, "fsync", sync_and_be_swept)
+    write(Retrying(backend))
+    assert backend.get("a/b") == b"new"
+    assert files(root / "a") == ["b"]
+
+
+def test_clock_goes_back(backend, root):
+    """Objects and temporaries from the future are read, listed, swapped and left alone."""
+    backend.cas("a/b", b"1", expected=None)
+    (root / "a" / "~new").write_bytes(b"under way")
+    for name in ("b", "~new"):
+        os.utime(root / "a" / name, (2**32, 2**32))
+    backend.open()
+    etag = backend.stat("a/b").etag
+    assert [info.key for info in backend.list()] == ["a/b"]
+    assert backend.cas("a/b", b"2", expected=etag).etag != etag
+    assert files(root / "a") == ["b", "~new"]

@@ -21,7 +21,6 @@ from storage_backends.errors import (
 from storage_backends.faults import Fault, Faulty, every, on_call
 from storage_backends.layers import Checked, Layer, Limited, Logged
 from storage_backends.memory import MemoryBackend, MemorySpace
-from storage_backends.registry import stack
 from storage_backends.retrying import Retrying, RetryPolicy
 from storage_backends.testing import BackendSuite, in_threads
 
@@ -33,19 +32,6 @@ class LayerSuite(BackendSuite):
     def new_backend(self):
         space = MemorySpace()
         return lambda: self.around(MemoryBackend(space))
-
-
-class TestLogged(LayerSuite):
-    around = Logged
-
-
-class TestLimited(LayerSuite):
-    around = Limited
-
-
-class TestStack(LayerSuite):
-    def around(self, backend):
-        return stack(Checked(backend))
 
 
 class TestRetryingUnavailable(LayerSuite):

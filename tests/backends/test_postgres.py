@@ -22,9 +22,8 @@ from storage_backends.errors import (
     QuotaExceeded,
     StorageError,
 )
-from storage_backends.layers import Checked
 from storage_backends.postgres import ERRORS, PostgresBackend, PostgresConfig, _by_state
-from storage_backends.registry import Registry, stack
+from storage_backends.registry import Registry
 from storage_backends.testing import BackendSuite, attempt
 
 
@@ -39,29 +38,14 @@ def config(url, **query):
 SCHEMAS = count(1)
 
 
-@pytest.fixture(scope="module")
-def shared_url(postgres):
-    """One database for all runs of the suite; each test has a schema of its own in it."""
-    return postgres.create_database()
-
-
 class TestPostgres(BackendSuite):
     secrets = ("geheim",)
 
     @pytest.fixture
     def new_backend(self, shared_url):
         url = shared_url.replace("postgres@", "postgres:geheim@")
-        settings = config(url, schema=f"test_{next(SCHEMAS)}")
+        settings = config(url, schema=f"secret_{next(SCHEMAS)}")
         return lambda: PostgresBackend(settings)
-
-
-class TestStack(BackendSuite):
-    """Behind all layers, as a server uses it."""
-
-    @pytest.fixture
-    def new_backend(self, shared_url):
-        settings = config(shared_url, schema=f"test_{next(SCHEMAS)}")
-        return lambda: stack(Checked(PostgresBackend(settings)))
 
 
 @pytest.fixture

@@ -24,28 +24,20 @@ from storage_backends.errors import (
 from storage_backends.registry import Registry
 from storage_backends.s3 import _BY_CODE, ERRORS, S3Backend, S3Config, _by_code
 from storage_backends.testing import BackendSuite, attempt
-from tests.support.s3 import ACCESS_KEY, BUCKET, SECRET_KEY
-
-KEYS = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+from tests.support.s3 import ACCESS_KEY, BUCKET, KEYS, SECRET_KEY
 
 
 @pytest.fixture
-def config(s3):
-    return S3Config(
-        bucket=BUCKET,
-        prefix=s3.fresh_prefix(),
-        endpoint=s3.endpoint,
-        region="us-east-1",
-        path_style=True,
-    )
+def config(s3_config):
+    return s3_config
 
 
 class TestS3(BackendSuite):
     secrets = (SECRET_KEY,)
 
     @pytest.fixture
-    def new_backend(self, config):
-        return lambda: S3Backend(config, **KEYS)
+    def new_backend(self, new_s3):
+        return new_s3
 
 
 def test_whole_bucket(s3, config):

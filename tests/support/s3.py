@@ -18,6 +18,7 @@ import boto3
 import pytest
 
 ACCESS_KEY, SECRET_KEY = "test-access", "test-geheim"
+KEYS = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
 BUCKET = "first"
 START_SECONDS = 60
 GRPC_OFFSET = 10_000  # each service's gRPC port is its HTTP port plus this
@@ -40,8 +41,7 @@ class S3Server:
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
+            **KEYS,
         )
 
     def fresh_prefix(self) -> str:
