@@ -30,6 +30,7 @@ from .sealing import KEY_BYTES, DataKey
 P = ParamSpec("P")
 T = TypeVar("T")
 TERM = re.compile(r"[0-9a-z]{16}")
+FILE = "file"
 MASTER_ID = re.compile(r"[0-9a-f]{16}")
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,9 @@ class Coverage:
     damaged: tuple[str, ...]
     """Names of objects of configured master keys that do not open."""
     others: tuple[str, ...]
-    """Ids of master keys that are not configured, or are away."""
+    """Ids of master keys that are not configured, or are away, and have an object."""
+    missing: tuple[str, ...]
+    """Ids of configured master keys that have none; `rewrap` adds them."""
 
 
 @dataclass(slots=True)
@@ -247,7 +250,8 @@ class DataKeys:
                     term=term,
                     opened_by=tuple(opening.opened_by),
                     damaged=tuple(opening.damaged),
-                    others=tuple(sorted((masters | ids if opening.away else masters) - known)),
+                    others=tuple(sorted(masters - known)),
+                    missing=tuple(sorted(ids - masters)),
                 )
             )
         return found
@@ -295,9 +299,9 @@ class DataKeys:
                 covered += 1
             except (ObjectNotFound, ObjectCorrupt) as error:
                 raise KeyCorrupt(name) from error
-            except MasterKeyUnavailable:
+            except MasterKeyUnavailable as error:
                 self._covered.discard(key.session_id)
-                log.warning("vault.master_key_away", master=recipient.id, session=key.session_id)
+                log.warning("vault.master_key_away", kind=recipient.kind, problem=str(error))
         return covered
 
     async def _open(self, session_id: str, term: str, masters: frozenset[str]) -> DataKey:
@@ -318,28 +322,54 @@ class DataKeys:
     async def _try(
         self, session_id: str, term: str, masters: frozenset[str], *, all_of_them: bool = False
     ) -> _Opening:
-        """Unwraps one of a term's objects, or all of them, the preferred master key first."""
-        context, opening = self._context(session_id, term), _Opening()
+        """Unwraps one of a term's objects, or all of them, the preferred master key first.
+
+        An object under another id may still be of a configured master key, of a passphrase with
+        another cost or a program with another path; so these are tried last.
+        """
+        opening, ids = _Opening(), set()
         for recipient in await self._bound():
-            if recipient.id not in masters:
-                continue
-            name = _name(session_id, term, recipient.id)
-            try:
-                wrapped = await self._storage.get(name)
-                secret = await self._run(_unwrap, recipient, wrapped, context)
-            except MasterKeyUnavailable:
-                opening.away = True
-            except (WrapBroken, ObjectNotFound, ObjectCorrupt):
-                opening.damaged.append(name)
-            else:
-                if opening.secret not in {None, secret}:
-                    opening.damaged.append(name)
-                    continue
-                opening.secret = secret
-                opening.opened_by.append(recipient.id)
-                if not all_of_them:
-                    break
+            ids.add(recipient.id)
+            if recipient.id in masters and (opening.secret is None or all_of_them):
+                await self._unwrap(opening, session_id, term, recipient.id, [recipient])
+        for master_id in sorted(masters - ids):
+            if opening.secret is None or all_of_them:
+                loose = [each for each in await self._bound() if each.kind != FILE]
+                await self._unwrap(opening, session_id, term, master_id, loose)
         return opening
+
+    async def _unwrap(
+        self,
+        opening: _Opening,
+        session_id: str,
+        term: str,
+        master_id: str,
+        recipients: Sequence[Recipient],
+    ) -> None:
+        """Adds to `opening` what comes of one object."""
+        name = _name(session_id, term, master_id)
+        damaged = any(each.id == master_id for each in recipients)
+        try:
+            wrapped = await self._storage.get(name) if recipients else b""
+        except (ObjectNotFound, ObjectCorrupt):
+            wrapped, recipients = b"", []
+        for recipient in recipients:
+            try:
+                secret = await self._run(
+                    _unwrap, recipient, wrapped, self._context(session_id, term)
+                )
+            except MasterKeyUnavailable:
+                opening.away, damaged = True, False
+            except WrapBroken:
+                continue
+            else:
+                damaged = opening.secret not in {None, secret}
+                if not damaged:
+                    opening.secret = secret
+                    opening.opened_by.append(master_id)
+                break
+        if damaged:
+            opening.damaged.append(name)
 
     def _context(self, session_id: str, term: str) -> bytes:
         text = f"roost vault v2\0{self._repository_id}\0{session_id}\0{term}"

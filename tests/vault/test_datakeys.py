@@ -9,6 +9,7 @@ from server.core.ids import time_ordered_id
 from server.vault.datakeys import DataKeys, KeyCorrupt, KeyUnknown, MasterKeyInUse, Retired
 from server.vault.masterkeys.base import MasterKeyUnavailable
 from server.vault.masterkeys.file import FileKey
+from server.vault.masterkeys.passphrase import Cost, PassphraseKey
 from server.vault.workers import Workers
 from storage_backends.errors import BackendUnavailable
 from storage_backends.faults import Fault, Faulty
@@ -18,6 +19,8 @@ from storage_backends.threaded import AsyncStorage
 
 REPOSITORY = "ab" * 16
 A, B, C = (FileKey(bytes([number]) * 32) for number in (1, 2, 3))
+
+CHEAP = Cost(log_n=4)
 
 
 class Remote:
@@ -360,3 +363,62 @@ async def test_storage_that_does_not_keep_what_it_was_given(new_keys, fault):
     keys = await new_keys(A, rule=lambda call: fault if call.verb == "put" else None)
     with pytest.raises(KeyCorrupt):
         await keys.current("ann")
+
+
+@pytest.mark.parametrize("left", ["file", "passphrase", "external"])
+async def test_any_one_kind_of_master_key_is_enough(new_keys, kms, left):
+    """File, passphrase and program configured, all but one lost: a fresh server reads all terms."""
+    masters = {"file": A, "passphrase": PassphraseKey("x" * 12, CHEAP), "external": kms.key()}
+    keys = await new_keys(*masters.values())
+    made = [await keys.current(name) for name in ("ann", "bea")] + [await keys.rotate("ann")]
+    fresh = await new_keys(masters[left])
+    assert [await fresh.get(key.session_id, key.term) for key in made] == made
+    assert await fresh.current("ann") == made[-1]
+    assert (await fresh.rewrap()).added == 0
+    found = await keys.coverage()
+    assert len(found) == 3
+    for each in found:
+        assert set(each.opened_by) == {master.id for master in await keys.masters()}
+        assert (each.damaged, each.others, each.missing) == ((), (), ())
+
+
+async def test_lost_key_is_replaced(new_keys, space):
+    """After a loss the new server's key joins, and the lost one can be retired."""
+    words = PassphraseKey("x" * 12, CHEAP)
+    keys = await new_keys(A, words)
+    made = [await keys.current("ann"), await keys.rotate("ann")]
+    keys = await new_keys(B, words)
+    assert (await keys.rewrap()).added == 2
+    assert await keys.retire(A.id) == Retired(removed=2)
+    assert not [name for name in space.objects if name.endswith(A.id)]
+    fresh = await new_keys(B)
+    assert [await fresh.get("ann", key.term) for key in made] == made
+
+
+async def test_passphrase_with_another_cost(new_keys):
+    """A later default opens what an older one wrapped, and joins beside it."""
+    key = await (await new_keys(PassphraseKey("x" * 12, CHEAP))).current("ann")
+    later = PassphraseKey("x" * 12, Cost(log_n=5))
+    keys = await new_keys(later)
+    assert await keys.get("ann", key.term) == key
+    assert (await keys.rewrap()).added == 1
+    assert await (await new_keys(later)).current("ann") == key
+
+
+async def test_wrong_passphrase_is_an_unknown_key(new_keys):
+    """It is not called damage: the object is another key's."""
+    key = await (await new_keys(PassphraseKey("x" * 12, CHEAP))).current("ann")
+    keys = await new_keys(PassphraseKey("y" * 12, CHEAP))
+    with pytest.raises(KeyUnknown):
+        await keys.get("ann", key.term)
+
+
+async def test_coverage_tells_who_opens_what(new_keys):
+    """Missing, foreign and working master keys of each term."""
+    first = await (await new_keys(A)).current("ann")
+    second = await (await new_keys(B)).rotate("ann")
+    found = await (await new_keys(B, C)).coverage()
+    assert [each.term for each in found] == [first.term, second.term]
+    assert [each.opened_by for each in found] == [(), (B.id,)]
+    assert [each.others for each in found] == [(A.id,), ()]
+    assert [set(each.missing) for each in found] == [{B.id, C.id}, {C.id}]

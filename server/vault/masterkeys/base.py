@@ -14,6 +14,10 @@ class MasterKeyUnavailable(Exception):
     """A master key that is kept elsewhere did not answer. The same call may succeed later."""
 
 
+class MasterKeyBroken(MasterKeyUnavailable):
+    """A master key that is kept elsewhere answers, but what it answers would lose or tell keys."""
+
+
 class WrapBroken(Exception):
     """This is not what the key wrapped in this context: changed, cut, or wrapped by another."""
 
