@@ -1,9 +1,14 @@
 """Identifiers made by the server."""
 
+import re
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_DIGITS = 9
+_TIME_ORDERED = re.compile(r"[0-9a-z]{16}")
 TIME_DIGITS = 9
 
 
@@ -27,3 +32,10 @@ def time_ordered_id(after: str = "") -> str:
         millis, digit = divmod(millis, 36)
         digits = ALPHABET[digit] + digits
     return digits + "".join(secrets.choice(ALPHABET) for _ in range(7))
+
+
+def time_of(identifier: str) -> datetime | None:
+    """When a `time_ordered_id` was made, by its maker's clock; None for any other text."""
+    if not _TIME_ORDERED.fullmatch(identifier):
+        return None
+    return EPOCH + timedelta(milliseconds=int(identifier[:TIME_DIGITS], 36))
