@@ -5,14 +5,13 @@ from datetime import datetime
 from server.core.clock import Clock
 from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, DomainError
 from server.core.names import BackupName, SessionName, StorageLocationName
-from server.vault.model import BackupKind, BackupState
+from server.vault.model import Backup, BackupKind, BackupState
 from server.vault.workers import Workers
 
 from .archive import Archive
 from .keyring import Keyring
 from .locations import Locations
 from .manifest import FORMAT_VERSION, Manifest
-from .model import Backup
 
 
 class Catalog:

@@ -10,12 +10,11 @@ from server.core.clock import Clock
 from server.core.errors import SessionNotPaired
 from server.core.names import BackupName, StorageLocationName
 from server.sessions.model import Session
-from server.vault.model import BackupKind, BackupState
+from server.vault.model import Backup, BackupKind, BackupState
 from server.vault.workers import Workers
 
 from .catalog import Catalog
 from .manifest import Manifest
-from .model import Backup
 from .operations import Report
 from .ports import Sessions
 from .scratch import Scratch

@@ -7,9 +7,7 @@ from datetime import datetime
 import msgspec
 
 from server.core.names import BackupName, StorageLocationName
-from server.vault.model import BackupKind, BackupState
-
-from .model import Backup
+from server.vault.model import Backup, BackupKind, BackupState
 
 FORMAT_VERSION = 1
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
-from server.vault.model import BackupKind, BackupState
+from server.vault.model import Backup
 
 
 class RestoreMode(StrEnum):
@@ -14,27 +14,6 @@ class RestoreMode(StrEnum):
     AUTO = "auto"
     EXACT = "exact"
     REKEY = "rekey"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
-    """A sealed copy of one session's credentials in one storage location."""
-
-    name: BackupName
-    state: BackupState
-    kind: BackupKind
-    storage_location: StorageLocationName
-    size_bytes: int
-    logical_bytes: int
-    sha256: str
-    format_version: int
-    device_fingerprint: str
-    connect_epoch: int
-    schema_version: str
-    engine_version: str
-    create_time: datetime
-    state_reason: str = ""
-    verify_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,9 @@ from server.core.names import OperationName, SessionName
 from server.core.wakeup import Wakeup
 from server.state.database import Database
 from server.state.tables import operations
+from server.vault.model import Backup
 
-from .model import Backup, Operation, OperationFailure, Progress, RestoreResult
+from .model import Operation, OperationFailure, Progress, RestoreResult
 
 logger = structlog.get_logger(__name__)
 

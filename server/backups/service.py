@@ -9,7 +9,7 @@ from server.core.errors import CredentialsExist, SessionNotPaired
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
-from server.vault.model import BackupKind
+from server.vault.model import Backup, BackupKind
 from server.vault.workers import Workers
 
 from .catalog import Catalog
@@ -17,7 +17,6 @@ from .keyring import Keyring
 from .locations import Locations
 from .making import Maker
 from .model import (
-    Backup,
     Operation,
     RestoreMode,
     RestorePlan,

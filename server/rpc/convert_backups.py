@@ -3,14 +3,13 @@
 from roost.v1 import backup_pb2, operation_pb2
 
 from server.backups.model import (
-    Backup,
     Operation,
     RestoreMode,
     RestorePlan,
     RestoreResult,
     StorageLocation,
 )
-from server.vault.model import BackupKind, BackupState
+from server.vault.model import Backup, BackupKind, BackupState
 
 from .errors import recorded_status
 from .numbers import numbers

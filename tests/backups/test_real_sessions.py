@@ -10,7 +10,7 @@ import pytest
 
 from server.backups.keyring import Keyring
 from server.backups.locations import Locations
-from server.backups.model import Backup, RestoreMode
+from server.backups.model import RestoreMode
 from server.backups.operations import Operations
 from server.backups.scratch import Scratch
 from server.backups.service import BackupService
@@ -26,7 +26,7 @@ from server.sessions.pairing import QrChallenge
 from server.sessions.recipient import Recipient
 from server.sessions.registry import SessionRegistry
 from server.state.database import Database
-from server.vault.model import BackupKind, BackupState
+from server.vault.model import Backup, BackupKind, BackupState
 from simulator import Simulator
 from storage_backends.registry import Registry
 from tests.support.stores import rows
