@@ -11,7 +11,7 @@ import msgspec
 from server.core.names import SessionName
 from server.engine.base import MessageReceived, RawEvent, ReceiptReceived
 from server.sessions.journal import EventBody
-from server.sessions.model import SessionChanged
+from server.sessions.model import BackupChanged, SessionChanged
 
 
 class EventKind(IntEnum):
@@ -21,6 +21,7 @@ class EventKind(IntEnum):
     MESSAGE = 2
     ENGINE = 3
     RECEIPT = 4
+    BACKUP = 5
 
 
 TYPES: dict[EventKind, type[EventBody]] = {
@@ -28,6 +29,7 @@ TYPES: dict[EventKind, type[EventBody]] = {
     EventKind.MESSAGE: MessageReceived,
     EventKind.ENGINE: RawEvent,
     EventKind.RECEIPT: ReceiptReceived,
+    EventKind.BACKUP: BackupChanged,
 }
 KINDS: dict[type[EventBody], EventKind] = {cls: kind for kind, cls in TYPES.items()}
 # What a subscriber gets who did not say.

@@ -5,9 +5,9 @@ from roost.v1 import event_pb2, event_service_pb2
 from server.engine.base import MessageReceived, RawEvent, ReceiptReceived, ReceiptType
 from server.events.stored import EventKind, StoredEvent
 from server.events.subscription import Bookmark, BookmarkReason, Events, Item, Snapshot
-from server.sessions.model import SessionChanged
+from server.sessions.model import BackupChanged, SessionChanged
 
-from . import convert
+from . import convert, convert_backups
 from .numbers import numbers
 
 Response = event_service_pb2.SubscribeEventsResponse
@@ -43,6 +43,8 @@ def event(value: StoredEvent) -> event_pb2.Event:
             common.message_received.CopyFrom(message(body))
         case ReceiptReceived() as body:
             common.receipt_received.CopyFrom(receipt(body))
+        case BackupChanged(backup=backup):
+            common.backup_changed.backup.CopyFrom(convert_backups.backup(backup))
         case RawEvent() as body:
             common.engine_event.type = body.type
             common.engine_event.payload = body.payload

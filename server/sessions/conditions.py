@@ -43,17 +43,46 @@ INTERNAL = Condition(
 )
 
 
+FIRST_BACKUP_FAILED = "The session runs, but its first backup failed; trying again."
+
+
+def is_about_backups(condition: Condition | None) -> bool:
+    """Whether it says nothing of the session itself: any other condition is more important."""
+    return condition is not None and (
+        condition.reason in {"BACKUP_SUSPECT", "BACKUP_FAILING"}
+        or condition.message == FIRST_BACKUP_FAILED
+    )
+
+
 def stream_error(engine_code: str) -> Condition:
     """STREAM_ERROR with WhatsApp's code."""
     return replace(STREAM_ERROR, engine_code=engine_code)
+
+
+def backup_suspect(problem: str) -> Condition:
+    """The newest copy is not good; the good ones before it stay."""
+    return Condition(
+        reason="BACKUP_SUSPECT",
+        message=f"The newest backup did not pass its checks: {problem}. Older good ones are kept.",
+        user_action=UserAction.NONE,
+    )
+
+
+def backup_failing(reason: str) -> Condition:
+    """No copy could be made for a while; it is tried again."""
+    return Condition(
+        reason="BACKUP_FAILING",
+        message=f"Backups have failed several times in a row ({reason}); trying again.",
+        user_action=UserAction.WAIT,
+    )
 
 
 def first_backup_failed(reason: str) -> Condition:
     """The session runs; what failed is the backup that follows a pairing."""
     return Condition(
         reason=reason,
-        message="The session runs, but its first backup failed; CreateBackup tries again.",
-        user_action=UserAction.NONE,
+        message=FIRST_BACKUP_FAILED,
+        user_action=UserAction.WAIT,
     )
 
 

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from server.engine.base import MessageReceived, RawEvent, ReceiptReceived
 
-from .model import Session, SessionChanged
+from .model import BackupChanged, Session, SessionChanged
 
-EventBody = SessionChanged | MessageReceived | ReceiptReceived | RawEvent
+EventBody = SessionChanged | BackupChanged | MessageReceived | ReceiptReceived | RawEvent
 
 
 class Journal(Protocol):

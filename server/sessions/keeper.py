@@ -38,6 +38,8 @@ class Keeper(Linking):
     async def _boot(self) -> None:
         """Goes on where the server before this one ended, however it ended."""
         session = self.session
+        if conditions.is_about_backups(session.condition):
+            self._recorder.backup_condition = session.condition
         if session.state is State.DELETED:
             await self._files.discard_session(self._name)
             return

@@ -133,9 +133,8 @@ class Linking(Runner):
                 attempt.end(end)
 
     async def _on_first_backup_failed(self, reason: str) -> None:
-        session = self.session
-        if session.state is State.ACTIVE and session.condition is None:
-            await self._recorder.change(condition=conditions.first_backup_failed(reason))
+        self._recorder.backup_condition = conditions.first_backup_failed(reason)
+        await self._recorder.change()
 
     async def _on_pairing_failed(self, attempt: PairingAttempt, ended: Ended) -> None:
         """Goes back to how the session was; the unused store goes to trash."""

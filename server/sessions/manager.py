@@ -16,6 +16,7 @@ from server.core.errors import ServerDraining, SessionExists, SessionNotFound
 from server.core.ids import random_id
 from server.core.names import SessionName
 from server.engine.base import Account, Engine, Sent
+from server.vault.model import Backup
 
 from .files import SessionFiles
 from .journal import Journal
@@ -285,6 +286,21 @@ class SessionManager:
             yield Held(supervisor)
         finally:
             supervisor.release()
+
+    async def tell_backup(
+        self, name: SessionName, backup: Backup, *, is_newest: bool = False
+    ) -> None:
+        """Lets subscribers know of a backup; the newest one decides the session's condition.
+
+        Raises SessionNotFound, ServerDraining.
+        """
+        supervisor = self._find(name)
+        await supervisor.ask(lambda: supervisor.tell_backup(backup, is_newest=is_newest))
+
+    async def tell_backup_failing(self, name: SessionName, reason: str) -> None:
+        """Shows that no backup could be made for a while, until one is. Raises SessionNotFound."""
+        supervisor = self._find(name)
+        await supervisor.ask(lambda: supervisor.tell_backup_failing(reason))
 
     def _find(self, name: SessionName) -> Supervisor:
         supervisor = self._supervisors.get(name)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from server.core.names import SessionName
 from server.engine.base import Account
+from server.vault.model import Backup
 
 
 class State(StrEnum):
@@ -94,6 +95,13 @@ class SessionChanged:
     """The event that every recorded change of a session is."""
 
     session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupChanged:
+    """A backup of the session was made, or is not what it was; the whole of it."""
+
+    backup: Backup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from server.core.clock import Clock
 from server.core.names import SessionName
 from server.engine.base import DurableEvent
 
-from .journal import Journal
+from . import conditions
+from .journal import EventBody, Journal
 from .machine import Trigger, move
-from .model import Session, SessionChanged
+from .model import Condition, Session, SessionChanged, State
 from .registry import SessionRegistry
 
 logger = structlog.get_logger(__name__)
@@ -35,6 +36,8 @@ class Recorder:
         self._registry = registry
         self._clock = clock
         self._new_etag = new_etag
+        # Shown, from the next record on, as long as there is no condition of the session itself.
+        self.backup_condition: Condition | None = None
 
     @property
     def session(self) -> Session:
@@ -55,6 +58,10 @@ class Recorder:
         """Changes fields without a transition."""
         return await self._record(replace(self.session, **changes))
 
+    async def tell(self, event: EventBody) -> None:
+        """Records an event that comes from the server itself."""
+        await self._record(self.session, event)
+
     async def events(self, events: Sequence[DurableEvent]) -> None:
         """Records what the engine reported, up to the spool position of the last."""
         await self._journal.record(self.session, events, spool_acked=events[-1].spool)
@@ -65,15 +72,16 @@ class Recorder:
         record = self._registry.record(self._name)
         return record.spool_acked if record else 0
 
-    async def _record(self, session: Session) -> Session:
+    async def _record(self, session: Session, *events: EventBody) -> Session:
         before = self.session
-        if session == before:
+        session = replace(session, condition=self._condition(session))
+        if session == before and not events:
             return before
         if _public(session) == _public(before):
-            await self._journal.record(session)
+            await self._journal.record(session, events)
             return session
         session = replace(session, etag=self._new_etag())
-        await self._journal.record(session, [SessionChanged(session=session)])
+        await self._journal.record(session, [*events, SessionChanged(session=session)])
         if session.state is not before.state:
             logger.info(
                 "session.state_changed",
@@ -83,6 +91,12 @@ class Recorder:
                 reason=session.condition.reason if session.condition else "",
             )
         return session
+
+    def _condition(self, session: Session) -> Condition | None:
+        if session.condition is not None and not conditions.is_about_backups(session.condition):
+            return session.condition
+        has_keys = session.is_paired and session.state is not State.DELETED
+        return self.backup_condition if has_keys else None
 
 
 def _public(session: Session) -> Session:

@@ -18,12 +18,13 @@ from server.core.errors import (
 )
 from server.core.names import SessionName
 from server.engine.base import Account, EndReason, Sent
+from server.vault.model import Backup, BackupState
 
 from . import conditions
 from .keeper import Keeper, is_ban
 from .linking import Exit, Leaving
 from .machine import Trigger, allowed
-from .model import DesiredState, Session, SessionChanges, State
+from .model import BackupChanged, DesiredState, Session, SessionChanges, State
 from .pairing import PairingAttempt
 from .recipient import Recipient
 from .services import Services
@@ -172,6 +173,7 @@ class Supervisor(Keeper):
         await self._files.discard_others(self._name, keep=0)
         epoch = await self._files.next_epoch(self._name, session.last_store_epoch)
         attempt = PairingAttempt(before=session, epoch=epoch)
+        self._recorder.backup_condition = None
         await self._begin(
             epoch,
             fresh=True,
@@ -236,6 +238,25 @@ class Supervisor(Keeper):
                 self._replace_engine(EndReason.CRASHED)
             raise
 
+    # --- backups
+
+    async def tell_backup(self, backup: Backup, *, is_newest: bool) -> None:
+        """Lets subscribers know of a backup; the newest one decides the session's condition."""
+        if is_newest:
+            is_suspect = backup.state is BackupState.SUSPECT
+            problem = backup.state_reason
+            self._recorder.backup_condition = (
+                conditions.backup_suspect(problem) if is_suspect else None
+            )
+        await self._recorder.tell(BackupChanged(backup=backup))
+
+    async def tell_backup_failing(self, reason: str) -> None:
+        """Shows that no backup could be made for a while, unless a suspect one says more."""
+        shown = self._recorder.backup_condition
+        if shown is None or shown.reason != conditions.backup_suspect("").reason:
+            self._recorder.backup_condition = conditions.backup_failing(reason)
+            await self._recorder.change()
+
     # --- restores
 
     @property
@@ -259,6 +280,7 @@ class Supervisor(Keeper):
             raise self._wrong_state(*allowed(Trigger.INSTALL))
         epoch = await self._files.next_epoch(self._name, session.last_store_epoch)
         await self._files.install(self._name, epoch, store)
+        self._recorder.backup_condition = None
         installed = await self._recorder.move(
             Trigger.INSTALL,
             store_epoch=epoch,

@@ -107,7 +107,7 @@ async def test_a_snapshot_is_followed_by_what_happens_next(api):
 async def test_every_kind_of_event_arrives_typed(api):
     """Engine events only when asked for."""
     host = await api.pair()
-    every = [1, 2, 3, 4]
+    every = [1, 2, 3, 4, 5]
     stream = subscribe(api, from_now={}, kinds=every)
     usual = subscribe(api, from_now={}, heartbeat_interval=Duration(seconds=1))
     await bookmark(usual, Reason.REASON_IDLE)

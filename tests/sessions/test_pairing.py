@@ -20,7 +20,7 @@ from server.core.names import SessionName
 from server.engine.base import Connected, Disconnected, EndReason, Paired
 from server.sessions.model import DesiredState, State, UserAction
 from server.sessions.pairing import CodeChallenge, PairingCompleted, QrChallenge
-from tests.support.builders import ANN
+from tests.support.builders import ANN, make_backup
 from tests.support.sessions import collect, harness, make_store, play_pairing, qr_code
 
 A = SessionName("a")
@@ -349,7 +349,10 @@ async def test_a_failed_first_backup_does_not_lose_the_pairing(tmp_path, error, 
         engine.emit(Disconnected())
         engine.emit(Connected(account=ANN))
         await h.until(State.CONNECTING)
-        assert (await h.until(State.ACTIVE)).condition is None
+        session = await h.until(State.ACTIVE)
+        assert session.condition.reason == reason  # there still is no backup
+        await h.manager.tell_backup(session.name, make_backup(), is_newest=True)
+        assert h.session().condition is None
 
 
 async def test_a_drain_ends_the_attempt(tmp_path):

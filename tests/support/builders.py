@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from server.core.ids import random_id
-from server.core.names import SessionName
+from server.core.names import BackupName, SessionName, StorageLocationName
 from server.engine.base import Account, MessageReceived, RawEvent, ReceiptReceived, ReceiptType
 from server.sessions.model import DesiredState, Session, State
+from server.vault.model import Backup, BackupKind, BackupState
 
 from .clock import START
 
@@ -61,3 +62,24 @@ def make_receipt(number: int = 1) -> ReceiptReceived:
 def make_raw(number: int = 1, payload: bytes = b"p") -> RawEvent:
     """An engine event without a typed form."""
     return RawEvent(spool=number, type="Presence", payload=payload)
+
+
+def make_backup(number: int = 1, session_id: str = "a", **changes: Any) -> Backup:
+    """A good hot backup."""
+    backup = Backup(
+        name=BackupName(SessionName.from_id(session_id), f"b{number}"),
+        state=BackupState.ACTIVE,
+        kind=BackupKind.HOT,
+        storage_location=StorageLocationName("local"),
+        size_bytes=1000,
+        logical_bytes=4096,
+        sha256="00" * 32,
+        format_version=2,
+        device_fingerprint="11" * 32,
+        connect_epoch=1,
+        schema_version="15|8",
+        engine_version="fake/1",
+        create_time=START,
+        verify_time=START,
+    )
+    return replace(backup, **changes)

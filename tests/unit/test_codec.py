@@ -5,8 +5,22 @@ import pytest
 
 from server.engine.base import Account
 from server.events.stored import KINDS, TYPES, EventKind, decode, encode
-from server.sessions.model import Condition, DesiredState, SessionChanged, State, UserAction
-from tests.support.builders import ANN, make_message, make_raw, make_receipt, make_session
+from server.sessions.model import (
+    BackupChanged,
+    Condition,
+    DesiredState,
+    SessionChanged,
+    State,
+    UserAction,
+)
+from tests.support.builders import (
+    ANN,
+    make_backup,
+    make_message,
+    make_raw,
+    make_receipt,
+    make_session,
+)
 from tests.support.clock import START
 
 FULL = make_session(
@@ -31,6 +45,7 @@ BODIES = [
     make_message(text="Grüße 🦉\x00", raw=bytes(range(256)), undecryptable=True, group=True),
     make_receipt(),
     make_raw(payload=b""),
+    BackupChanged(backup=make_backup()),
 ]
 
 
