@@ -12,12 +12,11 @@ from server.core.errors import CredentialsExist, DomainError, SessionNotFound, S
 from server.core.names import SessionName
 from server.engine.base import Account
 from server.sessions.model import Session, State
-from server.vault.model import BackupKind
+from server.vault.model import Backup, BackupKind
 from server.vault.workers import Workers
 
 from .imports.convert import convert
 from .imports.model import Converted, ImportRequest, ImportResult
-from .model import Backup
 from .operations import Report
 from .ports import Sessions
 from .scratch import Scratch

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from server.backups.model import Backup, RestoreMode
+from server.backups.model import RestoreMode
 from server.core.names import SessionName
 from server.engine.base import Account
+from server.vault.model import Backup
 
 
 class CredentialsFormat(StrEnum):
