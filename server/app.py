@@ -34,7 +34,11 @@ from .sessions.manager import SessionManager
 from .sessions.registry import SessionRegistry
 from .settings import Settings
 from .state import Database
+from .vault.masterkeys import configured
+from .vault.masterkeys.base import MasterKey
+from .vault.masterkeys.selftest import self_test
 from .vault.model import BackupKind
+from .vault.workers import Workers
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
@@ -84,6 +88,7 @@ async def running(
     """
     clock, stop = SystemClock(), Stop(settings.drain_grace)
     key = AdminKey.load_or_create(settings.admin_key_path)
+    await _master_keys(settings)
     keyring = Keyring.load_or_create(settings.backup_key_path)
     storage = Registry.with_plugins()
     async with AsyncExitStack() as stack:
@@ -154,6 +159,23 @@ class FirstBackups:
         """Returns when the backup is verified."""
         assert self.service is not None
         await self.service.backup_now(name, BackupKind.PAIRED)
+
+
+async def _master_keys(settings: Settings) -> list[MasterKey]:
+    """All master keys, each proven to open what it wraps; a passphrase takes its time."""
+    backup = settings.backup
+    config = configured.MasterKeysConfig(
+        key_file=settings.backup_key_path,
+        key_file_given=backup.key_file is not None,
+        passphrase=backup.passphrase.get_secret_value(),
+        passphrase_file=backup.passphrase_file,
+        external_command=backup.external_key,
+        external_timeout=backup.external_key_timeout,
+    )
+    masters = configured.load(config)
+    async with Workers(1) as workers:
+        await workers.run(self_test, masters)
+    return masters
 
 
 def _admin(settings: Settings, engine: Engine, storage: Registry, stop: Stop) -> AdminService:

@@ -19,6 +19,7 @@ from .rpc.auth import AdminKeyUnusable
 from .rpc.server import AddressUnusable, CertificateUnusable
 from .settings import Settings
 from .state.schema import SchemaTooNew
+from .vault.masterkeys.base import MasterKeyUnusable
 
 HARD_STOP = timedelta(seconds=30)  # what the stop may take beyond the grace
 EXITS: dict[tuple[type[Exception], ...], int] = {
@@ -31,6 +32,7 @@ EXITS: dict[tuple[type[Exception], ...], int] = {
         DataDirectoryUnusable,
         KeyFileError,
         LogTakenOver,
+        MasterKeyUnusable,
         SchemaTooNew,
         StorageMisconfigured,
         StorageUnavailable,

@@ -6,6 +6,7 @@ A variable that starts so and is no setting fails the start: a misspelt one must
 
 import difflib
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ MASK = "***"
 # Read by other programs of the project, not by the server: set-up script, client and command line.
 FOREIGN = frozenset({"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA_FILE"})
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(\d{1,5})")
+MIN_PASSPHRASE = 12
 _HIGHEST_PORT = 65535
 _LOCATION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ROOT_KEY = re.compile(r"[0-9a-fA-F]{64}")
@@ -97,7 +99,32 @@ class BackupSettings(_Group):
     locations: dict[str, SecretStr] = Field(default_factory=dict)
     """URL by id, as JSON; the first one is the primary. Empty: `backups` in the data directory."""
     key_file: AbsolutePath | None = None
-    """Seals backups; made at first start. Keep a copy elsewhere. Default: in the data directory."""
+    """Master keys, one a line. Default: `backup.key` in the data directory, made at first start if
+    there is no other master key."""
+    passphrase: SecretStr = SecretStr("")
+    """Another master key."""
+    passphrase_file: AbsolutePath | None = None
+    """Or the file that has it."""
+    external_key: tuple[str, ...] = ()
+    """Another master key: a program and its arguments, as JSON. Holds no secret itself."""
+    external_key_timeout: PositiveTime = timedelta(seconds=10)
+    """For one answer of the program."""
+
+    @model_validator(mode="after")
+    def _one_passphrase(self) -> Self:
+        length = len(self.passphrase.get_secret_value())
+        if length and self.passphrase_file is not None:
+            raise ValueError("passphrase and passphrase_file: set one of them")
+        if 0 < length < MIN_PASSPHRASE:
+            raise ValueError(f"a passphrase needs at least {MIN_PASSPHRASE} characters")
+        return self
+
+    @field_validator("external_key")
+    @classmethod
+    def _program(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not part or "\0" in part for part in value):
+            raise ValueError("a program and its arguments, none of them empty")
+        return value
 
     @field_validator("locations")
     @classmethod
@@ -209,7 +236,7 @@ class Settings(BaseSettings):
 
     @property
     def backup_key_path(self) -> Path:
-        """Where the key that seals backups is."""
+        """Where the master keys are that are kept in a file."""
         return self.backup.key_file or self.data_dir / "backup.key"
 
     @property
@@ -306,6 +333,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return _mask_url(secret) if "://" in secret else (MASK if secret else "")
+    if isinstance(value, tuple):
+        return json.dumps(value)
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}"
     if isinstance(value, Mapping):

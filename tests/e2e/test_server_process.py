@@ -22,6 +22,7 @@ from roost.v1 import (
 )
 
 from server.settings import names
+from tests.support.kms import Kms
 from tests.support.server import ServerProcess
 
 
@@ -181,6 +182,31 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path, environment):
     last = json.loads(done.stderr.splitlines()[-1])
     assert last["event"] == "server.not_started"
     assert last["problem"]
+
+
+@pytest.mark.parametrize("mode", ["plain", "forgets"])
+def test_a_master_key_that_would_lose_keys_fails_the_start(tmp_path, mode):
+    """Exit code 5 although the key file is a good one, before anything depends on the bad one."""
+    setting = Kms(tmp_path / "kms").setting(mode)
+    listen = ("--data-dir", str(tmp_path / "data"), "--listen", "127.0.0.1:0")
+    done = run(*listen, ROOST_BACKUP__KEY_FILE=str(tmp_path / "backup.key"), **setting)
+    assert done.returncode == 5, done.stderr
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert last["event"] == "server.not_started"
+    assert last["problem"].startswith("the external key's program did not")
+
+
+def test_an_external_key_that_is_away_is_warned_of(tmp_path):
+    """The server serves as long as another master key works; alone it is exit code 5."""
+    setting = Kms(tmp_path / "kms").setting("fails")
+    env = setting | {"ROOST_BACKUP__PASSPHRASE": "correct horse battery"}
+    with ServerProcess(tmp_path / "data", env) as server:
+        (warning,) = [line for line in server.log() if line["event"] == "vault.master_key_away"]
+        assert warning["problem"] == "the external key's program ended with code 3"
+        assert b"horse" not in server.output()
+    done = run("--data-dir", str(tmp_path / "other"), "--listen", "127.0.0.1:0", **setting)
+    assert done.returncode == 5
+    assert "no master key answers" in done.stderr
 
 
 def test_a_data_directory_that_is_a_file_is_said_so(tmp_path):

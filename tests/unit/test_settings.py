@@ -80,6 +80,8 @@ def test_an_empty_variable_is_as_none():
         ("ROOST_BACKUP__LOCATIONS", '{"Bad Id": "file:///x"}'),
         ("ROOST_BACKUP__LOCATIONS", '{"a": "no-url"}'),
         ("ROOST_BACKUP__LOCATIONS", "{broken"),
+        ("ROOST_BACKUP__EXTERNAL_KEY", "kms --key planted"),
+        ("ROOST_BACKUP__EXTERNAL_KEY", '["kms", ""]'),
         ("ROOST_TLS__CERT_FILE", "/cert.pem"),
         ("ROOST_TLS__CLIENT_CA_FILE", "/ca.pem"),
     ],
@@ -137,6 +139,20 @@ def test_the_simulator_is_on_loopback_with_a_whole_key(environment, name, value)
     assert problems()[0].startswith("ROOST_SIMULATOR: ")
 
 
+def test_master_keys_beside_the_file(environment):
+    """A program is a JSON list; a passphrase stands in one place and is no short word."""
+    environment.setenv("ROOST_BACKUP__EXTERNAL_KEY", '["/bin/kms", "--key", "alias/roost"]')
+    environment.setenv("ROOST_BACKUP__PASSPHRASE", "correct horse battery")
+    loaded = settings.load().backup
+    assert loaded.external_key == ("/bin/kms", "--key", "alias/roost")
+    environment.setenv("ROOST_BACKUP__PASSPHRASE_FILE", "/secret/words")
+    assert "set one of them" in problems()[0]
+    environment.delenv("ROOST_BACKUP__PASSPHRASE_FILE")
+    environment.setenv("ROOST_BACKUP__PASSPHRASE", "pencil")
+    assert "12 characters" in problems()[0]
+    assert "pencil" not in problems()[0]
+
+
 def test_settings_cannot_be_changed():
     """One tree, read once."""
     loaded = settings.load()
@@ -152,7 +168,10 @@ def test_the_printed_tree_masks_every_secret(environment):
     environment.setenv(
         "ROOST_BACKUP__LOCATIONS", '{"a": "s3://key:planted@bucket/x?token=planted"}'
     )
+    environment.setenv("ROOST_BACKUP__PASSPHRASE", "planted passphrase")
+    environment.setenv("ROOST_BACKUP__EXTERNAL_KEY", '["kms", "a b"]')
     text = "\n".join(settings.masked(settings.load()))
+    assert 'ROOST_BACKUP__EXTERNAL_KEY=["kms", "a b"]' in text
     assert "planted" not in text
     assert "ab" * 32 not in text
     assert "ROOST_DATABASE_URL=postgresql://***@db/roost?***" in text

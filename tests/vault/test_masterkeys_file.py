@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -125,3 +127,15 @@ def test_repr_tells_no_secret():
     key = FileKey(b"\x01" * 32)
     assert "01" * 4 not in repr(key)
     assert "\\x01" not in repr(key)
+
+
+def test_fresh_line_for_the_file(path):
+    """The documented command prints a line that the file takes, another one each time."""
+    command = [sys.executable, "-m", "server.vault.masterkeys"]
+    lines = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    ]
+    path.parent.mkdir()
+    path.write_text("".join(lines))
+    path.chmod(0o600)
+    assert len(FileKey.load_or_create(path)) == 2
