@@ -135,9 +135,16 @@ class Keeper(Linking):
         else:
             await self._follow_up(ended, was_asked=was_asked)
         if self._leaving is not None and self._leaving.exit is Exit.DELETE:
-            await self._finish_delete(self._leaving)
+            await self._delete(self._leaving)
         if self._engine_run is None:
+            self._tell_that_it_stopped()
             self._went_down.set()
+
+    def _tell_that_it_stopped(self) -> None:
+        session = self.session
+        is_over = session.state in {State.STOPPED, State.FAILED} and self._leaving is None
+        if is_over and session.is_paired and session.clean_epoch == session.connect_epoch:
+            self._services.hooks.stopped(self._name)
 
     async def _follow_up(self, ended: Ended, *, was_asked: bool) -> None:
         leaving, revoked = self._leaving, TABLE[ended.reason].cure is Cure.PAIRING

@@ -224,18 +224,39 @@ class Linking(Runner):
 
     async def _revoke(self, condition: Condition, **changes: Any) -> Session:
         """The keys stay, in trash: WhatsApp has been seen to change its mind."""
-        epoch = self.session.store_epoch
+        before = self.session
         session = await self._recorder.move(
             Trigger.REVOKED, condition=condition, store_epoch=0, **changes
         )
-        await self._files.discard_epoch(self._name, epoch, _slug(condition.reason))
+        reason = condition.reason
+        trash = await self._files.discard_epoch(self._name, before.store_epoch, _slug(reason))
+        if trash:
+            self._services.hooks.revoked(before, reason, trash)
         return session
 
     async def _finish_unlink(self, leaving: Leaving, condition: Condition) -> None:
         self._cancel_retry()
         leaving.succeed(await self._revoke(condition, desired=DesiredState.STOPPED))
 
+    async def _delete(self, leaving: Leaving) -> None:
+        """The engine has ended: what there is is copied and goes to trash."""
+        if self.session.is_paired:
+            self._spawn(self._copy_and_delete(leaving))
+        else:
+            await self._finish_delete(leaving)
+
+    async def _copy_and_delete(self, leaving: Leaving) -> None:
+        """Trash has everything too, so that a storage that is away does not prevent it."""
+        try:
+            async with asyncio.timeout(self._config.last_backup_limit.total_seconds()):
+                await self._services.hooks.before_delete(self._name)
+        except Exception:
+            logger.exception("session.deleted_without_backup", session=self._name.session_id)
+        self._later(partial(self._finish_delete, leaving))
+
     async def _finish_delete(self, leaving: Leaving) -> None:
+        if leaving is not self._leaving:
+            return  # a bug has failed it
         self._leaving = None
         now = self._clock.now()
         session = await self._recorder.move(

@@ -19,6 +19,7 @@ from server.engine.base import Account, Engine, Sent
 from server.vault.model import Backup
 
 from .files import SessionFiles
+from .hooks import Hooks
 from .journal import Journal
 from .model import DesiredState, Session, SessionChanged, SessionChanges, State
 from .pairing import PairingStep
@@ -72,6 +73,7 @@ class SessionManager:
         clock: Clock,
         data_dir: Path,
         on_paired: Callable[[SessionName], Awaitable[None]],
+        hooks: Hooks | None = None,
         config: SupervisionConfig | None = None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -88,6 +90,7 @@ class SessionManager:
             clock=clock,
             slots=asyncio.Semaphore(self._config.concurrent_starts),
             on_paired=on_paired,
+            hooks=hooks or Hooks(),
             uniform=uniform,
             new_etag=lambda: random_id(ETAG_LENGTH),
             config=self._config,

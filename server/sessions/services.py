@@ -10,6 +10,7 @@ from server.core.names import SessionName
 from server.engine.base import Engine
 
 from .files import SessionFiles
+from .hooks import Hooks
 from .journal import Journal
 from .registry import SessionRegistry
 from .restarts import Policy
@@ -34,6 +35,8 @@ class SupervisionConfig:
     grace: timedelta = timedelta(seconds=10)
     # How long a pairing's stream waits for the first backup.
     first_backup_limit: timedelta = timedelta(minutes=2)
+    # How long DeleteSession waits for the last backup; without one the keys are in trash only.
+    last_backup_limit: timedelta = timedelta(seconds=30)
     # From DeleteSession to `purge_time`.
     trash_time: timedelta = timedelta(days=30)
 
@@ -49,6 +52,7 @@ class Services:
     clock: Clock
     slots: asyncio.Semaphore
     on_paired: Callable[[SessionName], Awaitable[None]]
+    hooks: Hooks
     uniform: Callable[[], float]  # random numbers from 0 to 1, for jitter
     new_etag: Callable[[], str]
     config: SupervisionConfig

@@ -131,7 +131,7 @@ class Supervisor(Keeper):
         if run is None:
             if self._recovering_epoch:
                 await self._abandon_recovery()
-            await self._finish_delete(leaving)
+            await self._delete(leaving)
         else:
             if self._attempt is not None:
                 self._attempt.failure = self._attempt.failure or self._wrong_state(State.PAIRING)
