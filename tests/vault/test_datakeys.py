@@ -278,6 +278,34 @@ async def test_rewrap_names_what_it_cannot_open(new_keys):
     assert await keys.current("ann") == ours
 
 
+async def test_rewrap_mends_what_is_damaged(new_keys, space):
+    """When asked to verify: a damaged object is written anew from one that opens."""
+    key = await (await new_keys(A, B)).current("ann")
+    name = f"keys/ann/{key.term}/{A.id}"
+    flipped(space, name)
+    keys = await new_keys(A, B)
+    assert (await keys.rewrap("ann")).repaired == 0
+    done = await keys.rewrap("ann", verify=True)
+    assert (done.added, done.present, done.repaired, done.unreadable) == (0, 1, 1, ())
+    assert await (await new_keys(A)).get("ann", key.term) == key
+    for each in (A, B):
+        flipped(space, f"keys/ann/{key.term}/{each.id}")
+    before = dict(space.objects)
+    done = await (await new_keys(A, B)).rewrap(verify=True)
+    assert (done.repaired, done.unreadable) == (0, (f"keys/ann/{key.term}",))
+    assert space.objects == before, "what nothing opens is left alone"
+
+
+async def test_counts(new_keys):
+    """How many terms each master key has, also of one that is not configured."""
+    await (await new_keys(A)).rotate("ann")
+    keys = await new_keys(B, C)
+    await keys.rotate("ann")
+    await keys.rotate("bea")
+    assert await keys.counts() == {A.id: 1, B.id: 2, C.id: 2}
+    assert await keys.sessions() == ["ann", "bea"]
+
+
 async def test_retire(new_keys, space):
     """Objects of a master key that is gone are removed where another one opens the term."""
     both, only = await new_keys(A, B), await new_keys(A)
