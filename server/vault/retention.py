@@ -5,9 +5,12 @@ pushes a good one out. Whatever the rules say, each device keeps its newest good
 one that was taken at rest, and the last one before its store's schema changed.
 
 Age is told from the newest good backup, not from the present: a session that stopped long ago, or
-a clock that ran ahead, makes nothing old. Newest is what comes last in the chain of backups, so a
-clock that went back changes nothing about which copy is the last. A backup dated in the future is
-kept until the clock has passed it, and no rule counts it.
+a clock that ran ahead, makes nothing old. Newest is what has the last id: a session's ids grow
+whatever the clock does, so one that went back changes nothing about which copy is the last. A
+backup dated in the future is kept until the clock has passed it, and no rule counts it.
+
+Imported copies are not counted while there are others: what somebody brings from elsewhere may be
+older than what it would push out.
 """
 
 from collections import defaultdict
@@ -73,8 +76,6 @@ class Item:
     """What retention knows of a backup, its marks included."""
 
     name: BackupName
-    sequence: int
-    """Its place in the session's chain of backups; a later one is newer, whatever the clock."""
     create_time: datetime
     kind: BackupKind
     state: BackupState
@@ -96,9 +97,9 @@ class Item:
         return self.name.session, self.lineage
 
     @property
-    def age_key(self) -> tuple[int, str]:
-        """Sorts by age, the oldest first; the id decides between two servers' same sequence."""
-        return self.sequence, self.name.backup_id
+    def age_key(self) -> tuple[bool, str]:
+        """Sorts by age, the oldest first, imports before everything else."""
+        return self.kind is not BackupKind.IMPORT, self.name.backup_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,8 @@ class _Session:
                 self._keep(item, f"a {item.kind.value} copy, kept for {_span(special)}")
 
     def _keep_by_rules(self) -> None:
-        counted = [item for item in self._good if item.create_time <= self._now]
+        own = [item for item in self._good if item.kind is not BackupKind.IMPORT]
+        counted = [item for item in own or self._good if item.create_time <= self._now]
         for item in counted[: self._policy.keep_last]:
             self._keep(item, f"one of the last {self._policy.keep_last}")
         for count, unit, bucket in (
