@@ -62,6 +62,7 @@ def _absolute(path: Path) -> Path:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Count = Annotated[int, Field(ge=0)]
 PositiveTime = Annotated[timedelta, Field(gt=timedelta(0))]
 Port = Annotated[str, Field(pattern=_LISTEN.pattern)]
 
@@ -109,6 +110,33 @@ class BackupSettings(_Group):
     """Another master key: a program and its arguments, as JSON. Holds no secret itself."""
     external_key_timeout: PositiveTime = timedelta(seconds=10)
     """For one answer of the program."""
+
+    every: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(hours=6)
+    """A running session's newest good backup is not older; 0: none by age."""
+    on_change: bool = True
+    """Changed credentials are backed up."""
+    debounce: PositiveTime = timedelta(seconds=30)
+    """Once nothing has changed for so long."""
+    max_delay: PositiveTime = timedelta(minutes=5)
+    """Or so long after the first change."""
+    keep_within: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=1)
+    """All backups that are younger stay."""
+    keep_last: Count = 10
+    """And the newest so many."""
+    hourly: Count = 48
+    """And the last of each hour, for so many hours that have one; likewise:"""
+    daily: Count = 30
+    weekly: Count = 12
+    monthly: Count = 12
+    trash_time: Annotated[timedelta, Field(ge=timedelta(hours=1))] = timedelta(days=7)
+    """How long a backup that nothing keeps any more stays in trash."""
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> Self:
+        rules = (self.keep_last, self.hourly, self.daily, self.weekly, self.monthly)
+        if not self.keep_within and not any(rules):
+            raise ValueError("keep_within, keep_last, hourly, daily, weekly, monthly: all are 0")
+        return self
 
     @model_validator(mode="after")
     def _one_passphrase(self) -> Self:

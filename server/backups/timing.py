@@ -22,8 +22,8 @@ class Timing:
     on_change: bool = True
     debounce: timedelta = timedelta(seconds=30)
     max_delay: timedelta = timedelta(minutes=5)
-    # A good backup is never older than this, give or take the jitter, changed or not.
-    every: timedelta = timedelta(hours=6)
+    # A good backup is never older than this, give or take the jitter, changed or not. None: it may.
+    every: timedelta | None = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ def failed(watch: Watch, now: float, uniform: Callable[[], float]) -> Watch:
 
 def due_at(watch: Watch, timing: Timing) -> float:
     """When the next copy is to be made."""
-    due = []
-    if watch.saved_at is not None:
+    due = [float("inf")]
+    if watch.saved_at is not None and timing.every is not None:
         due.append(watch.saved_at + timing.every.total_seconds() * (1 + JITTER * watch.spread))
     if watch.dirty_since is not None and (timing.on_change or watch.saved_at is None):
         quiet = watch.changed_at + timing.debounce.total_seconds()

@@ -100,3 +100,13 @@ idempotency = Table(
     Column("expire_time", Instant, nullable=False),
     Index("idempotency_by_expire_time", "expire_time"),
 )
+
+# Backup policies that were set by call; `-` is the one for all. `body` is JSON of
+# `server.backups.policies`.
+backup_policies = Table(
+    "backup_policies",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("update_time", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+)

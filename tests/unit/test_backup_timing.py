@@ -87,3 +87,9 @@ def test_retries_do_not_go_in_step():
     watch = looked(clean(), B, 0.0)
     assert failed(watch, 0.0, lambda: 0.0).retry_at == pytest.approx(0.9 * FIRST_RETRY)
     assert failed(watch, 0.0, lambda: 1.0).retry_at == pytest.approx(1.1 * FIRST_RETRY)
+
+
+def test_without_age_only_changes_count():
+    """A copy of an unchanged store is good for ever."""
+    assert due_at(clean(), Timing(every=None)) == float("inf")
+    assert due_at(looked(clean(), B, 100.0), Timing(every=None)) == 130.0
