@@ -3,6 +3,10 @@
 URL: `s3://bucket/prefix?endpoint=https://host&region=eu-central-1&path_style=true`; only the bucket
 is needed. Credentials come from where boto3 looks for them: environment, profile, instance. Needs
 `If-None-Match` and `If-Match` on PutObject (AWS, SeaweedFS, MinIO, Ceph, R2; not rclone).
+
+The bucket is part of the host's name with `path_style=false`, of the path with `true`; without
+either, boto3 chooses: the host for AWS itself, the path for an endpoint. Every object is one
+PutObject: the largest one allowed here is far below S3's own limit, and no parts can be left over.
 """
 
 import base64
@@ -41,6 +45,9 @@ from .errors import (
 
 CONNECT_SECONDS = 10
 _MODELS = loaders.create_loader()  # S3's description: large, and read once for all backends
+
+_PATH_STYLES = {None: None, "true": True, "false": False}
+_ADDRESSING = {None: "auto", True: "path", False: "virtual"}
 
 # What S3 calls it, or the bare HTTP status where an answer has no body (HEAD).
 _BY_CODE: Mapping[str, type[StorageError]] = {
@@ -116,7 +123,7 @@ class S3Config:
     prefix: str = ""
     endpoint: str | None = None
     region: str | None = None
-    path_style: bool = False
+    path_style: bool | None = None
     connections: int = 8
     timeout: timedelta = timedelta(seconds=30)
 
@@ -124,20 +131,20 @@ class S3Config:
     def from_url(cls, url: SplitResult) -> Self:
         """Reads the URL; refuses what it does not know, credentials among it."""
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        path_style = query.pop("path_style", "false")
+        path_style = query.pop("path_style", None)
         config = cls(
             bucket=url.hostname or "",
             prefix=url.path.strip("/"),
             endpoint=query.pop("endpoint", None),
             region=query.pop("region", None),
-            path_style=path_style == "true",
+            path_style=_PATH_STYLES.get(path_style),
         )
         problem = ""
         if url.username is not None:
             problem = "credentials do not belong into the URL; set them where boto3 finds them"
         elif not config.bucket:
             problem = "the URL must be s3://bucket/prefix"
-        elif query or path_style not in {"true", "false"}:
+        elif query or path_style not in _PATH_STYLES:
             problem = "known settings are endpoint, region and path_style=true|false"
         if problem:
             raise BackendMisconfigured(backend="s3", problem=problem)
@@ -170,7 +177,7 @@ class S3Backend(StorageBackend):
             read_timeout=self._config.timeout.total_seconds(),
             max_pool_connections=self._config.connections,
             retries={"total_max_attempts": 1, "mode": "standard"},
-            s3={"addressing_style": "path" if self._config.path_style else "auto"},
+            s3={"addressing_style": _ADDRESSING[self._config.path_style]},
             request_checksum_calculation="when_required",  # put gives SHA-256 itself
         )
         with translating(ERRORS, backend=self.name):

@@ -44,15 +44,8 @@ class TestRetrying(LayerSuite):
         return Retrying(Faulty(backend, bad_line), PATIENT)
 
 
-class TestStack(LayerSuite):
-    """All layers of the registry."""
-
-    def around(self, backend):
-        return stack(Checked(backend))
-
-
 class TestServer(LayerSuite):
-    """All layers and the async face: what a server calls."""
+    """All layers of the registry and the async face: what a server calls."""
 
     def around(self, backend):
         return Awaited(stack(Checked(backend)))

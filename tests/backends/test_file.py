@@ -211,32 +211,6 @@ def test_lock_held_too_long(backend, root):
     backend.cas("l", b"y", expected=backend.stat("l").etag)
 
 
-RACER = """
-import sys
-from pathlib import Path
-from storage_backends.errors import ObjectChanged
-from storage_backends.file import FileBackend, FileConfig
-with FileBackend(FileConfig(root=Path(sys.argv[1]))) as backend:
-    left = 25
-    while left:
-        etag = backend.stat("counter").etag
-        value = int(backend.get("counter"))
-        try:
-            backend.cas("counter", b"%d" % (value + 1), expected=etag)
-        except ObjectChanged:
-            continue
-        left -= 1
-"""
-
-
-def test_cas_between_processes(backend, root):
-    """Three processes that count in one object lose no step."""
-    backend.cas("counter", b"0", expected=None)
-    children = [subprocess.Popen([sys.executable, "-c", RACER, root]) for _ in range(3)]
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
-    assert backend.get("counter") == b"75"
-
-
 def test_objects_are_plain_files(backend, root):
     """An operator can read an object with any tool, under its own key."""
     backend.put("backups/alice/1", b"data")

@@ -21,10 +21,9 @@ from storage_backends.errors import (
     ObjectNotFound,
     QuotaExceeded,
 )
-from storage_backends.registry import Registry
 from storage_backends.s3 import _BY_CODE, ERRORS, S3Backend, S3Config, _by_code
 from storage_backends.testing import BackendSuite, attempt
-from tests.support.s3 import ACCESS_KEY, BUCKET, KEYS, SECRET_KEY
+from tests.support.s3 import BUCKET, KEYS, SECRET_KEY
 
 
 @pytest.fixture
@@ -68,6 +67,7 @@ def parse(url):
 def test_url():
     """Bucket, prefix and the known settings."""
     assert parse("s3://bucket") == S3Config(bucket="bucket")
+    assert parse("s3://bucket?path_style=false").path_style is False
     assert parse("s3://bucket/a/b/?endpoint=http://h:1&region=eu&path_style=true") == S3Config(
         bucket="bucket", prefix="a/b", endpoint="http://h:1", region="eu", path_style=True
     )
@@ -82,18 +82,6 @@ def test_wrong_urls(url):
     with pytest.raises(BackendMisconfigured) as caught:
         parse(url)
     assert "geheim" not in str(caught.value)
-
-
-def test_by_url(config, monkeypatch):
-    """The registry finds it; credentials come from the environment."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    settings = f"endpoint={config.endpoint}&region=us-east-1&path_style=true"
-    with Registry.with_plugins().create(
-        f"s3://{config.bucket}/{config.prefix}?{settings}"
-    ) as backend:
-        backend.put("a", b"x")
-        assert backend.get("a") == b"x"
 
 
 def test_missing_bucket(config):

@@ -91,6 +91,10 @@ class _Runner:
         folder.chmod(0o755)
         os.chown(folder, NOBODY, NOBODY)
 
+    def put_before(self, prefix: list[str]) -> None:
+        """Starts with these words in front of the command."""
+        self._prefix = [*prefix, *self._prefix]
+
     def start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts one of the binaries with its output thrown away."""
         return subprocess.Popen(
@@ -103,11 +107,15 @@ class _Runner:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Makes a cluster in a temporary folder, starts it, stops it and removes the folder."""
+def running_server(prefix: tuple[str, ...] = ()) -> Iterator[PostgresServer]:
+    """Makes a cluster in a temporary folder, starts it, stops it and removes the folder.
+
+    `prefix` goes before the server's command; `{folder}` in it is the temporary folder.
+    """
     folder = Path(tempfile.mkdtemp(prefix="roost-pg-", dir="/tmp"))
     try:
         runner = _Runner(folder)
+        runner.put_before([part.format(folder=folder) for part in prefix])
         data = folder / "data"
         init = runner.start(
             "initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust",

@@ -20,6 +20,7 @@ import pytest
 ACCESS_KEY, SECRET_KEY = "test-access", "test-geheim"
 KEYS = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
 BUCKET = "first"
+DOMAIN = "s3.test"  # a bucket is also a host of it, for who can resolve that
 START_SECONDS = 60
 GRPC_OFFSET = 10_000  # each service's gRPC port is its HTTP port plus this
 SERVICES = ("master", "volume", "filer", "s3", "admin", "metrics")
@@ -84,7 +85,7 @@ def running_server() -> Iterator[S3Server]:
         f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
         f"-filer.port={ports['filer']}", f"-s3.port={ports['s3']}",
         f"-admin.port={ports['admin']}", f"-metricsPort={ports['metrics']}",
-        "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0",
+        f"-s3.domainName={DOMAIN}", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0",
         f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/f.sock",
     ]  # fmt: skip
     environment = {
