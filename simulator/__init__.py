@@ -1,12 +1,13 @@
 """Plays WhatsApp and the phone on loopback for the unmodified engine."""
 
 from .client import Simulator
-from .client_phone import LinkedDevice, Message, Phone, Receipt
+from .client_phone import Group, LinkedDevice, Message, Phone, Receipt
 from .errors import (
     AccountExists,
     AccountNotFound,
     ClientLost,
     DeviceNotFound,
+    GroupNotFound,
     MessageNotFound,
     NoCodeRequested,
     NothingCame,
@@ -24,6 +25,8 @@ __all__ = [
     "AccountNotFound",
     "ClientLost",
     "DeviceNotFound",
+    "Group",
+    "GroupNotFound",
     "LinkedDevice",
     "Message",
     "MessageNotFound",

@@ -6,14 +6,14 @@ Every call blocks until it is done; from asyncio use `asyncio.to_thread`. Handle
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from .client_api import Api
-from .client_phone import Phone
+from .client_phone import Group, Phone
 from .errors import NotRunning
 
 _STOP_SECONDS = 10.0
@@ -125,6 +125,21 @@ class Simulator:
     def create_contact(self, phone: str, name: str = "") -> Phone:
         """Somebody to write to: an account like any other, whose phone is in a test's hand."""
         return self.create_account(phone, name)
+
+    def create_group(
+        self, name: str, members: "Sequence[Phone | str]", *, addressing_mode: str = "lid"
+    ) -> Group:
+        """Make a group; its members' devices are told.
+
+        Args:
+            name: What it is called.
+            members: Its accounts or their numbers; the first is who makes it.
+            addressing_mode: Members are named by hidden address (`lid`), or by number (`pn`) as
+                in groups that are older than hidden addresses.
+        """
+        phones = [member.phone if isinstance(member, Phone) else member for member in members]
+        made = self.api.post("groups", name=name, members=phones, addressing_mode=addressing_mode)
+        return Group(**{**made, "members": tuple(made["members"])})
 
     def account(self, phone: str) -> Phone:
         """The account of a number, for instance after a restart.

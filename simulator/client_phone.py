@@ -33,6 +33,19 @@ class Message:
     """What it is, by the name of the field in WhatsApp's protobuf."""
     to: str
     """The chat, of a copy of what an own device has sent."""
+    group: str = ""
+    """The group's address, if it was written in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that accounts can write to each other in."""
+
+    jid: str
+    name: str
+    members: tuple[str, ...]
+    """Phone numbers."""
+    addressing_mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,14 @@ class Phone:
         sent = self._api.post("accounts", self.phone, "messages", to=address, text=text)
         return str(sent["id"])
 
+    def send_group_text(self, group: Group | str, text: str) -> str:
+        """Write to a group; the message's id.
+
+        Raises:
+            GroupNotFound: the account is in no such group.
+        """
+        return self.send_text(group.jid if isinstance(group, Group) else group, text)
+
     def inbox(self, count: int = 0, *, after: int = 0, timeout: float = 10.0) -> list[Message]:
         """What others have written, oldest first, once there are `count`.
 
@@ -179,4 +200,5 @@ def _message(item: dict[str, Any]) -> Message:
         text=item["text"],
         kind=item["kind"],
         to=item["to"],
+        group=item["group"],
     )

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from .accounts import Account, Device
 from .errors import AccountNotFound, DeviceNotFound, RequestInvalid, SimulatorError
+from .groups import MODES, Group
 from .server import Service
 from .wire.jid import Jid
 
@@ -41,6 +42,8 @@ class Control:
                 web.get("/accounts/{phone}/identity-changes", self._list_identity_changes),
                 web.post("/accounts/{phone}/receipts", self._send_receipt),
                 web.patch("/accounts/{phone}", self._configure),
+                web.get("/groups", self._list_groups),
+                web.post("/groups", self._create_group),
                 web.get("/connections", self._list_connections),
                 web.get("/faults", self._list_faults),
                 web.post("/faults", self._add_fault),
@@ -69,6 +72,20 @@ class Control:
 
     async def _get_account(self, request: web.Request) -> web.Response:
         return _json(_account(self._account(request)))
+
+    async def _list_groups(self, _request: web.Request) -> web.Response:
+        return _json([_group(group) for group in self._service.groups])
+
+    async def _create_group(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        phones = body.get("members")
+        if not isinstance(phones, list) or not phones:
+            raise RequestInvalid("members")
+        mode = _text(body, "addressing_mode", MODES[0])
+        if mode not in MODES:
+            raise RequestInvalid("addressing_mode")
+        members = [self._find(str(phone)) for phone in phones]
+        return _json(_group(self._service.create_group(_text(body, "name", ""), members, mode)))
 
     async def _scan(self, request: web.Request) -> web.Response:
         account = self._account(request)
@@ -113,7 +130,7 @@ class Control:
         except ValueError:
             raise RequestInvalid("after, count, timeout") from None
         name = request.match_info["list"]
-        found = await self._service.phones.wait(account, name, after, count, seconds)
+        found = await self._service.lists.wait(account, name, after, count, seconds)
         return _json([{"position": at, **msgspec.json.decode(item)} for at, item in found])
 
     async def _configure(self, request: web.Request) -> web.Response:
@@ -224,6 +241,15 @@ def _account(account: Account) -> dict[str, Any]:
         "jid": str(account.jid),
         "lid": str(account.lid_jid),
         "devices": [_device(account, device) for device in account.devices.values()],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "jid": str(group.jid),
+        "name": group.name,
+        "members": group.members,
+        "addressing_mode": group.mode,
     }
 
 

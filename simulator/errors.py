@@ -38,6 +38,13 @@ class AccountExists(SimulatorError):
     code = "ACCOUNT_EXISTS"
 
 
+class GroupNotFound(SimulatorError):
+    """No group has that address, or the account is not in it."""
+
+    code = "GROUP_NOT_FOUND"
+    status = 404
+
+
 class DeviceNotFound(SimulatorError):
     """The account has no such linked device."""
 

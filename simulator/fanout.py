@@ -6,11 +6,12 @@ Source: https://github.com/tulir/whatsmeow/blob/main/send.go, message.go and rec
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from .accounts import Account, Accounts, Device
 from .connection import Connection
 from .faults import Faults, Point
+from .groups import Group, Groups
 from .queues import Queues
 from .store import Store
 from .wire.jid import LID_SERVER, PN_SERVER, Jid
@@ -25,6 +26,7 @@ _KEPT_RECEIPTS = ("sender", "peer_msg", "read-self", "played-self", "hist_sync")
 _USERS = (PN_SERVER, LID_SERVER)
 _RETRY = "retry"
 _REFUSED = 463
+_NOT_A_MEMBER = "403"
 
 
 class Fanout:
@@ -33,12 +35,15 @@ class Fanout:
     def __init__(
         self,
         accounts: Accounts,
+        groups: Groups,
+        *,
         store: Store,
         queues: Queues,
         faults: Faults,
         to_phone: PhoneInbox,
     ) -> None:
         self._accounts = accounts
+        self._groups = groups
         self._store = store
         self._queues = queues
         self._faults = faults
@@ -56,7 +61,8 @@ class Fanout:
         """Acknowledge and pass on what a linked device sends; False if it makes no sense."""
         sender = self._accounts.by_phone(device.phone)
         to = node.jid("to")
-        if sender is None or to is None or to.server not in _USERS:
+        group = self._groups.find(to)
+        if sender is None or to is None or (group is None and to.server not in _USERS):
             return False
         attrs: dict[str, Value] = {"class": "message", "id": node.text("id"), "from": to}
         attrs["t"] = _now()
@@ -66,17 +72,39 @@ class Fanout:
                 code = str(fault.number("code", _REFUSED))
                 connection.post(Node("ack", {**attrs, "error": code}))
             return True
+        if group is not None and sender.phone not in group.members:
+            connection.post(Node("ack", {**attrs, "error": _NOT_A_MEMBER}))
+            return True
         listed = node.child("participants")
         if listed is not None:
-            attrs["phash"] = self._device_hash(sender, to)
+            attrs["phash"] = self._device_hash(sender, to, group)
         connection.post(Node("ack", attrs))
         if listed is None:  # for one device: a message encrypted again, or one to the own phone
-            self._relay(sender, device.number, to, node, node)
+            target = node.jid("participant") if group is not None else to
+            self._relay(sender, device.number, target, node, node)
         elif self._store.first_time(*device.key, node.text("id")):
             # A client repeats what a lost connection has left without acknowledgement.
-            for target in listed.all("to"):
-                self._relay(sender, device.number, target.jid("jid"), node, target)
+            if group is not None:
+                self._share(sender, device.number, group, node, listed)
+                return True
+            for one in listed.all("to"):
+                self._relay(sender, device.number, one.jid("jid"), node, one)
         return True
+
+    def _share(self, sender: Account, number: int, group: Group, node: Node, listed: Node) -> None:
+        """Pass on what is for all members, to each with what is for it alone in front."""
+        own = {
+            (account.phone, jid.device): target
+            for target in listed.all("to")
+            if (jid := target.jid("jid")) and (account := self._accounts.find(jid))
+        }
+        for member in self._groups.members(group):
+            for to_number in (0, *member.devices):
+                if (member, to_number) != (sender, number):
+                    target = own.get((member.phone, to_number), Node("to"))
+                    source = Node("to", {}, [*target.children, *node.all("enc")])
+                    jid = group.address(member).on(to_number)
+                    self._relay(sender, number, jid, node, source)
 
     def _relay(
         self, sender: Account, number: int, target: Jid | None, node: Node, source: Node
@@ -86,10 +114,14 @@ class Fanout:
             return
         content = [child for child in source.children if child.tag == "enc"]
         content += [child for child in node.children if child.tag in _RELAYED_PARTS]
-        attrs = dict(envelope(sender, number, account, node.jid("to"), node.text("id")))
-        attrs["type"] = node.text("type") or "text"
+        group = self._groups.find(node.jid("to"))
         names = ["category", "edit", "recipient"]
-        names += ["peer_recipient_pn"] if account is sender else []
+        if group is not None:
+            attrs = group_envelope(group, sender, number, node.text("id"))
+        else:
+            attrs = dict(envelope(sender, number, account, node.jid("to"), node.text("id")))
+            names += ["peer_recipient_pn"] if account is sender else []
+        attrs["type"] = node.text("type") or "text"
         attrs |= {name: node.attrs[name] for name in names if name in node.attrs}
         self.deliver(account, target.device, Node("message", attrs, content))
 
@@ -109,34 +141,53 @@ class Fanout:
         return True
 
     def pass_receipt(self, reader: Account, number: int, to: Jid, receipt: Node) -> None:
-        """Tell the author of messages what a device has done with them."""
-        author = self._accounts.find(to)
+        """Tell the author of messages what a device has done with them.
+
+        `to` is the author; or the group, and then the receipt names the author as participant.
+        """
+        group = self._groups.find(to)
+        device = to if group is None else receipt.jid("participant")
+        author = self._accounts.find(device)
         kind = receipt.text("type")
-        if author is None or kind in _KEPT_RECEIPTS or (author is reader and kind != _RETRY):
+        if device is None or author is None or kind in _KEPT_RECEIPTS:
             return
-        address = _address(reader, to.server).on(number)
-        attrs: dict[str, Value] = {"from": address, "id": receipt.text("id"), "t": _now()}
-        if author is not reader:
-            attrs["sender_pn"] = reader.jid
+        if author is reader and kind != _RETRY:
+            return
+        attrs: dict[str, Value] = {"id": receipt.text("id"), "t": _now()}
+        if group is not None:
+            attrs |= group.participant(reader, number)
+        else:
+            attrs["from"] = _address(reader, to.server).on(number)
+            if author is not reader:
+                attrs["sender_pn"] = reader.jid
         for name in ("type", "recipient"):
             if name in receipt.attrs:
                 attrs[name] = receipt.attrs[name]
         stanza = Node("receipt", attrs, receipt.content)
         # A request to encrypt again is for the device that did; everybody may know the rest.
-        for target in [to.device] if kind == _RETRY else [0, *author.devices]:
+        for target in [device.device] if kind == _RETRY else [0, *author.devices]:
             self.deliver(author, target, stanza)
 
-    def _device_hash(self, sender: Account, to: Jid) -> str:
+    def _device_hash(self, sender: Account, to: Jid, group: Group | None) -> str:
         """What tells a client that its idea of who has which devices is out of date."""
-        names = set()
-        for account in (sender, self._accounts.find(to)):
-            if account is not None:
-                user = _address(account, to.server)
-                names |= {
-                    f"{user.user}.0:{number}@{user.server}" for number in (0, *account.devices)
-                }
-        digest = hashlib.sha256("".join(sorted(names)).encode()).digest()
-        return "2:" + base64.b64encode(digest[:6]).decode()
+        if group is not None:
+            users = [(member, group.address(member)) for member in self._groups.members(group)]
+        else:
+            both = (sender, self._accounts.find(to))
+            users = [(account, _address(account, to.server)) for account in both if account]
+        return _hash(user.on(number) for account, user in users for number in (0, *account.devices))
+
+
+def _hash(devices: Iterable[Jid]) -> str:
+    names = {f"{jid.user}.0:{jid.device}@{jid.server}" for jid in devices}
+    digest = hashlib.sha256("".join(sorted(names)).encode()).digest()
+    return "2:" + base64.b64encode(digest[:6]).decode()
+
+
+def group_envelope(group: Group, sender: Account, number: int, message_id: str) -> dict[str, Value]:
+    """The attributes under which members get a message of a device of `sender`."""
+    attrs = group.participant(sender, number)
+    return {**attrs, "id": message_id, "t": _now(), "notify": sender.name}
 
 
 def envelope(

@@ -7,6 +7,7 @@ from .bundles import Bundles, bundle_nodes
 from .codes import CodePairings
 from .connection import Connection, Stage, refusal, reply
 from .directory import Directory
+from .groups import Groups
 from .wire.nodes import Node
 
 Handler = Callable[[Connection, Device, Node], Node | None]
@@ -21,6 +22,7 @@ class Requests:
     def __init__(
         self,
         accounts: Accounts,
+        groups: Groups,
         directory: Directory,
         bundles: Bundles,
         codes: CodePairings,
@@ -32,6 +34,7 @@ class Requests:
 
         Args:
             accounts: Who exists.
+            groups: And which groups.
             directory: What others may know of them.
             bundles: Their keys.
             codes: Linking by code.
@@ -39,6 +42,7 @@ class Requests:
             on_logout: Told when a device logs itself out.
         """
         self._accounts = accounts
+        self._groups = groups
         self._directory = directory
         self._bundles = bundles
         self._codes = codes
@@ -54,6 +58,7 @@ class Requests:
             ("privacy", "get", "privacy"): self._privacy,
             ("privacy", "set", "tokens"): self._accept,
             ("usync", "get", "usync"): self._look_up,
+            ("w:g2", "get", "query"): self._describe_group,
         }
 
     def answer(self, connection: Connection, node: Node) -> bool:
@@ -102,6 +107,15 @@ class Requests:
 
     def _look_up(self, _connection: Connection, device: Device, node: Node) -> Node:
         return self._directory.answer(device, node)
+
+    def _describe_group(self, _connection: Connection, device: Device, node: Node) -> Node:
+        account = self._accounts.by_phone(device.phone)
+        group = self._groups.find(node.jid("to"))
+        if group is None:
+            return refusal(node, 404, "item-not-found")
+        if account is None or account.phone not in group.members:
+            return refusal(node, 403, "forbidden")
+        return reply(node, self._groups.describe(group))
 
     def _privacy(self, _connection: Connection, _device: Device, node: Node) -> Node:
         settings = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from aiohttp import web
 
@@ -15,7 +15,9 @@ from .contacts import Contacts
 from .directory import Directory
 from .fanout import Fanout
 from .faults import POINTS, Fault, Faults, Point
+from .groups import Group, Groups
 from .identity import Identity
+from .lists import Lists
 from .logins import REPLACED, Logins
 from .pairing import Pairings
 from .phones import Phones
@@ -38,6 +40,7 @@ class Service:
         self.identity = Identity.load(store)
         self.faults = Faults()
         self.accounts = Accounts(store)
+        self.groups = Groups(store, self.accounts)
         self.contacts = Contacts(store)
         self.pairings = Pairings(self.accounts, self.faults)
         self.codes = CodePairings(self.pairings)
@@ -47,12 +50,27 @@ class Service:
         self._codec = Codec(load_tokens())
         self._queues = Queues(store, self.logins, self._codec)
         self._directory = Directory(self.accounts)
+        self._fanout = Fanout(
+            self.accounts,
+            self.groups,
+            store=store,
+            queues=self._queues,
+            faults=self.faults,
+            to_phone=self._to_phone,
+        )
         bundles = Bundles(store, self.contacts)
-        self.phones = Phones(self.accounts, self.contacts, bundles, store)
-        self._fanout = Fanout(self.accounts, store, self._queues, self.faults, self.phones.receive)
-        self.phones.fanout = self._fanout
+        self.lists = Lists(store)
+        self.phones = Phones(
+            self.accounts,
+            self.groups,
+            contacts=self.contacts,
+            bundles=bundles,
+            lists=self.lists,
+            fanout=self._fanout,
+        )
         self._requests = Requests(
             self.accounts,
+            self.groups,
             self._directory,
             bundles,
             self.codes,
@@ -61,6 +79,14 @@ class Service:
         )
         self.accounts.on_devices_changed = self._announce_devices
         self._connections: set[Connection] = set()
+
+    def create_group(self, name: str, members: Sequence[Account], mode: str) -> Group:
+        """Found a group, and tell its members' devices."""
+        group = self.groups.create(name, members, mode)
+        for member in members:
+            for device in member.devices.values():
+                self._queues.push(device, self.groups.announcement(group))
+        return group
 
     def connections(self) -> Iterator[Connection]:
         """Every connection there is, logged in or not."""
@@ -167,6 +193,9 @@ class Service:
         if device is not None and node.tag == "ack":
             self._queues.answered(device, node.text("class"), node)
         return node.tag == "ack"
+
+    def _to_phone(self, account: Account, stanza: Node) -> None:
+        self.phones.receive(account, stanza)
 
     def _announce_devices(self, account: Account, changed: Device) -> None:
         """Let clients drop what they believe about the account's devices."""

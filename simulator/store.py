@@ -13,6 +13,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS accounts (phone TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contacts (phone TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS devices (
   phone TEXT NOT NULL, number INTEGER NOT NULL, state BLOB NOT NULL,
   PRIMARY KEY (phone, number)
@@ -91,6 +92,14 @@ class Store:
     def save_contact(self, phone: str, state: bytes) -> None:
         """Keep the Signal state of an account's phone."""
         self._db.execute("INSERT OR REPLACE INTO contacts VALUES (?, ?)", (phone, state))
+
+    def groups(self) -> list[bytes]:
+        """The state of every group."""
+        return [row[0] for row in self._db.execute("SELECT state FROM groups ORDER BY id")]
+
+    def save_group(self, group: str, state: bytes) -> None:
+        """Keep a group."""
+        self._db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (group, state))
 
     def devices(self) -> list[bytes]:
         """The state of every linked device."""

@@ -1,6 +1,7 @@
 """One device that is not under test: its keys, and its sessions with other devices."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -41,6 +42,8 @@ class Contact:
     identity_changes: list[Address] = field(default_factory=list)
     """Devices whose identity key became another: their users see "security code changed"."""
     sender_keys: dict[Group, SenderKey] = field(default_factory=dict)
+    sender_key_holders: dict[Group, set[Address]] = field(default_factory=dict)
+    """Devices that this device's sender keys were handed out to."""
     foreign_sender_keys: dict[Group, dict[Address, ForeignSenderKey]] = field(default_factory=dict)
 
     @classmethod
@@ -123,9 +126,22 @@ class Contact:
         """
         return self.sender_keys.setdefault(group, SenderKey.generate()).distribution()
 
+    def hand_out_sender_key(self, group: Group, members: Collection[Address]) -> set[Address]:
+        """Tell which member devices must get the distribution message, and count them as holders.
+
+        A holder that is no member any more makes it a new key, which all must get.
+        """
+        holders = self.sender_key_holders.get(group, set())
+        if not holders <= set(members):
+            self.drop_sender_key(group)
+            holders = set()
+        self.sender_key_holders[group] = set(members)
+        return set(members) - holders
+
     def drop_sender_key(self, group: Group) -> None:
         """Begin a new sender key with the next text, as is due when a member has left."""
         self.sender_keys.pop(group, None)
+        self.sender_key_holders.pop(group, None)
 
     def learn_sender_key(self, group: Group, peer: Address, distribution: bytes) -> None:
         """Take the sender key another device handed out for a group.

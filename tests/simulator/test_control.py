@@ -45,6 +45,27 @@ def test_phones_write_to_each_other(simulator: Simulator, new_number: Callable[[
     assert (receipt.ids, receipt.type, receipt.phone) == ((sent,), "read", bob.phone)
 
 
+def test_phones_write_in_groups(simulator: Simulator, new_number: Callable[[], str]):
+    ann, bob, eve = (simulator.create_account(new_number(), name) for name in ("A", "B", "E"))
+    group = simulator.create_group("Team", [ann, bob.phone, eve, ann])
+    assert (group.name, group.addressing_mode) == ("Team", "lid")
+    assert group.members == (ann.phone, bob.phone, eve.phone)
+    assert group.jid in {known["jid"] for known in simulator.api.get("groups")}
+    sent = ann.send_group_text(group, "hello")
+    for phone in (bob, eve):
+        [message] = phone.inbox(1)
+        assert (message.id, message.text, message.group) == (sent, "hello", group.jid)
+    bob.send_receipt(sent)
+    [receipt] = ann.receipts(1)
+    assert (receipt.ids, receipt.type, receipt.phone) == ((sent,), "read", bob.phone)
+    assert ann.inbox() == []
+    for members, mode in (([], "lid"), ([ann], "other")):
+        with pytest.raises(RequestInvalid):
+            simulator.create_group("", members, addressing_mode=mode)
+    with pytest.raises(AccountNotFound):
+        simulator.create_group("", ["1"])
+
+
 def test_a_phone_can_be_told_not_to_confirm(simulator: Simulator, new_number: Callable[[], str]):
     ann = simulator.create_account(new_number())
     ann.set_delivery_receipts(wanted=False)

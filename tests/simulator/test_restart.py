@@ -24,6 +24,11 @@ def test_sessions_texts_and_keys_survive_a_restart(
             clients.wait("a", "Message")
             clients.call("a", "send", to=bob.jid, text="one back")
             bob.inbox(1)
+            group = simulator.create_group("Team", [bob, ann])
+            bob.send_group_text(group, "group one")
+            clients.wait("a", "Message", where=lambda e: e["text"] == "group one")
+            clients.call("a", "send", to=group.jid, text="group one back")
+            bob.inbox(2)
             seen = clients.mark()
             trusted = simulator.root_key_hex, simulator.ca_file, simulator.proxy_url
             simulator.restart(crash=crash)
@@ -33,7 +38,12 @@ def test_sessions_texts_and_keys_survive_a_restart(
             clients.wait("a", "Connected", after=seen)
             assert clients.wait("a", "Message", after=seen)["text"] == "two"
             clients.call("a", "send", to=bob.jid, text="two back")
-            assert [m.text for m in bob.inbox(2)] == ["one back", "two back"]
+            bob.send_group_text(group, "group two")
+            clients.wait("a", "Message", where=lambda e: e["text"] == "group two")
+            clients.call("a", "send", to=group.jid, text="group two back")
+            came = [m.text for m in bob.inbox(4)]
+            assert came == ["one back", "group one back", "two back", "group two back"]
+            assert clients.events("a", "UndecryptableMessage") == bob.failures() == []
         bob.send_text(ann, "three")
         simulator.restart(crash=crash)
         with RealClients(simulator, folder) as clients:

@@ -72,6 +72,18 @@ def test_texts_of_an_older_sender_key_are_still_read():
         assert bob.decrypt_from_group(GROUP, ANN, text.data) == b"hi"
 
 
+def test_the_key_is_handed_out_once_and_renewed_when_somebody_leaves():
+    """Over restarts too; new members get the key there is."""
+    ann = Contact.create()
+    assert ann.hand_out_sender_key(GROUP, ["bob", "eve"]) == {"bob", "eve"}
+    first = ann.sender_key(GROUP)
+    ann = restarted(ann)
+    assert ann.hand_out_sender_key(GROUP, ["bob", "eve", "joe"]) == {"joe"}
+    assert ann.sender_key(GROUP) == first
+    assert ann.hand_out_sender_key(GROUP, ["bob", "joe"]) == {"bob", "joe"}
+    assert ann.sender_key(GROUP) != first
+
+
 def test_what_cannot_be_read_has_its_type():
     """No key handed out, no key received, a forged text, and garbage."""
     ann, bob = Contact.create(), Contact.create()
