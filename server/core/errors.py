@@ -158,7 +158,7 @@ class SessionError(DomainError):
 
 
 class RecipientNotFound(SessionError):
-    """The recipient has no WhatsApp account."""
+    """The recipient has no WhatsApp account, or is a group that the session's account is not in."""
 
     reason: ClassVar[str] = "RECIPIENT_NOT_FOUND"
 

@@ -154,7 +154,9 @@ def from_exit(exit_code: int | None) -> str:
         return f"signal-{-exit_code}"
 
 
-_NO_ACCOUNT: Final = "no LID found for"
+_NO_RECIPIENT: Final = re.compile(
+    r"no LID found for|that group does not exist|not participating in that group"
+)
 # Everything that whatsmeow asks for before a message leaves.
 _BEFORE_SENDING: Final = re.compile(
     r"websocket not connected|client is nil|doesn't contain a device JID"
@@ -168,7 +170,7 @@ _UNANSWERED: Final = re.compile(
 
 def from_send_error(text: str) -> frames.Reply.Outcome:
     """What became of a text that the engine reported as failed."""
-    if _NO_ACCOUNT in text:
+    if _NO_RECIPIENT.search(text):
         return frames.Reply.OUTCOME_NO_RECIPIENT
     if _REFUSED_BY_SERVER.search(text):
         return frames.Reply.OUTCOME_REFUSED

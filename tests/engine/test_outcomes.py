@@ -92,6 +92,15 @@ def test_returned_error(text: str, *, was_connected: bool, reason: str, code: st
     ("text", "outcome"),
     [
         (f"no LID found for {SECRET} from server", Reply.OUTCOME_NO_RECIPIENT),
+        (
+            "failed to get group members: that group does not exist: info query returned 404",
+            Reply.OUTCOME_NO_RECIPIENT,
+        ),
+        (
+            "failed to get group members: you're not participating in that group: info query",
+            Reply.OUTCOME_NO_RECIPIENT,
+        ),
+        ("failed to get group members: info query timed out", Reply.OUTCOME_UNAVAILABLE),
         ("websocket not connected", Reply.OUTCOME_UNAVAILABLE),
         ("failed to get user info for 1 to fill LID cache: timed out", Reply.OUTCOME_UNAVAILABLE),
         ("websocket disconnected before info query returned response", Reply.OUTCOME_UNAVAILABLE),
