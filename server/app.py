@@ -16,6 +16,7 @@ from .backups.locations import Locations
 from .backups.operations import Operations
 from .backups.scratch import Scratch
 from .backups.service import BackupService
+from .backups.trashing import TrashRoom
 from .core.clock import SystemClock
 from .core.names import SessionName
 from .engine.base import Engine
@@ -112,16 +113,27 @@ async def running(
             on_paired=first_backups,
         )
         operations = Operations(database, clock)
+        scratch = Scratch(settings.data_dir / "scratch")
         backups = BackupService(
             sessions=manager,
             operations=operations,
             locations=locations,
             keyring=keyring,
             clock=clock,
-            scratch=Scratch(settings.data_dir / "scratch"),
+            scratch=scratch,
             engine_version=engine.version,
         )
         first_backups.service = await stack.enter_async_context(backups)
+        trash = await stack.enter_async_context(
+            TrashRoom(
+                folder=settings.data_dir / "trash",
+                sessions=manager,
+                operations=operations,
+                scratch=scratch,
+                clock=clock,
+                saved_devices=backups.saved_devices,
+            )
+        )
         broker = Broker(events, registry)
         interceptor = CallInterceptor(key, log_calls=settings.log.level == "DEBUG")
         rooms = Rooms(
@@ -129,6 +141,7 @@ async def running(
             broker=broker,
             backups=backups,
             operations=operations,
+            trash=trash,
             repeats=repeats,
             key=key,
         )

@@ -1,11 +1,10 @@
 """What backups, restores and operations are; `roost.v1` explains each field."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
-from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
-from server.vault.model import Backup
+from server.core.names import BackupName, SessionName, StorageLocationName, TrashItemName
 
 
 class RestoreMode(StrEnum):
@@ -47,37 +46,14 @@ class StorageLocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far an operation is; `bytes_total` is 0 when unknown."""
+class TrashRestoreResult:
+    """What bringing something back from the local trash did.
 
-    phase: str = ""
-    bytes_done: int = 0
-    bytes_total: int = 0
+    `is_exact`: everything is as it was, without fresh ratchets. `trash` says where the store went
+    that was there, a path below the data directory; empty: none was.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFailure:
-    """How an operation failed: a domain error's reason, message and metadata."""
-
-    reason: str
-    message: str
-    metadata: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """Long-running work. Done exactly when one of `failure`, `backup`, `restore` is set."""
-
-    name: OperationName
-    target: str
-    create_time: datetime
-    progress: Progress = Progress()
-    failure: OperationFailure | None = None
-    backup: Backup | None = None
-    restore: RestoreResult | None = None
-    end_time: datetime | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended, well or badly."""
-        return self.end_time is not None
+    item: TrashItemName
+    session: SessionName
+    is_exact: bool
+    trash: str

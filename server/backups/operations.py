@@ -26,9 +26,8 @@ from server.core.names import OperationName, SessionName
 from server.core.wakeup import Wakeup
 from server.state.database import Database
 from server.state.tables import operations
-from server.vault.model import Backup
 
-from .model import Operation, OperationFailure, Progress, RestoreResult
+from .operation import FIELDS, Operation, OperationFailure, Progress, Result
 
 logger = structlog.get_logger(__name__)
 
@@ -50,7 +49,7 @@ class Report(Protocol):
         ...
 
 
-Work = Callable[[Report], Awaitable[Backup | RestoreResult]]
+Work = Callable[[Report], Awaitable[Result]]
 
 
 class _Running:
@@ -115,16 +114,20 @@ class Operations:
         if ending:
             await asyncio.wait(ending)
 
-    async def start(self, *, target: str, session: SessionName, work: Work) -> Operation:
-        """Accepts `work` on a session and begins it. Raises OperationInProgress, ServerDraining."""
+    async def start(self, *, target: str, session: SessionName | None, work: Work) -> Operation:
+        """Accepts `work` on a session and begins it; on None: on something else.
+
+        Raises OperationInProgress, ServerDraining.
+        """
         self._refuse_when_closing()
-        if (busy := self._by_session.get(session)) is not None:
+        if session is not None and (busy := self._by_session.get(session)) is not None:
             raise OperationInProgress(session=str(session), operation=str(busy))
         operation = Operation(
             name=OperationName(time_ordered_id()), target=target, create_time=self._clock.now()
         )
         running = self._running[operation.name] = _Running(operation)
-        self._by_session[session] = operation.name
+        if session is not None:
+            self._by_session[session] = operation.name
         try:
             await self._database.write(lambda connection: _add(connection, operation))
             self._refuse_when_closing()  # meanwhile; the next server marks it interrupted
@@ -178,12 +181,12 @@ class Operations:
             running.is_cancel_wanted = True
             running.task.cancel()
 
-    async def _run(self, running: _Running, session: SessionName, work: Work) -> None:
+    async def _run(self, running: _Running, session: SessionName | None, work: Work) -> None:
         operation = running.state
         changes: dict[str, object]
         try:
             result = await work(running)
-            changes = {"backup" if isinstance(result, Backup) else "restore": result}
+            changes = {FIELDS[type(result)]: result}
         except asyncio.CancelledError:
             ended = OperationCancelled if running.is_cancel_wanted else OperationInterrupted
             changes = {"failure": _failure(ended(operation=str(operation.name)))}
@@ -206,9 +209,10 @@ class Operations:
         if self._is_closing:
             raise ServerDraining
 
-    def _forget(self, running: _Running, session: SessionName) -> None:
+    def _forget(self, running: _Running, session: SessionName | None) -> None:
         del self._running[running.operation]
-        del self._by_session[session]
+        if session is not None:
+            del self._by_session[session]
 
 
 def _failure(error: DomainError) -> OperationFailure:

@@ -9,7 +9,7 @@ from server.core.errors import CredentialsExist, SessionNotPaired
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
-from server.vault.model import Backup, BackupKind
+from server.vault.model import Backup, BackupKind, BackupState
 from server.vault.workers import Workers
 
 from .catalog import Catalog
@@ -17,17 +17,20 @@ from .keyring import Keyring
 from .locations import Locations
 from .making import Maker
 from .model import (
-    Operation,
     RestoreMode,
     RestorePlan,
     RestoreResult,
     StorageLocation,
 )
+from .operation import Operation
 from .operations import Operations, Report
 from .ports import Sessions
 from .restoring import Restorer
 from .scratch import Scratch
 
+PAGE = 500
+# Revoked: a verified copy of a device that WhatsApp has removed.
+SAVED = frozenset({BackupState.ACTIVE, BackupState.REVOKED})
 AT_ONCE = 2  # each holds an image and its sealed form in memory: about 2.5 times the store
 
 
@@ -116,6 +119,19 @@ class BackupService:
     ) -> list[Backup]:
         """Backups older than `after`, newest first; None: of all sessions in storage."""
         return await self._catalog.page(session, after, limit)
+
+    async def saved_devices(self) -> frozenset[str]:
+        """Fingerprints of the devices of which there is a copy that was verified.
+
+        Raises StorageUnavailable, StorageMisconfigured.
+        """
+        found: set[str] = set()
+        after: BackupName | None = None
+        while page := await self.list(None, after, PAGE):
+            verified = (each for each in page if each.state in SAVED)
+            found.update(each.device_fingerprint for each in verified)
+            after = page[-1].name
+        return frozenset(found) - {""}
 
     async def plan(
         self,

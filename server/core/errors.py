@@ -18,7 +18,7 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     │   └── ExactRestoreUnsafe, BackupNotRestorable, BackupKeyMissing, BackupCorrupt
     ├── OperationEnded
     │   └── OperationCancelled, OperationInterrupted
-    ├── TrashItemKept, PassphraseWrong, ExportCorrupt, CredentialsInvalid,
+    ├── TrashItemKept, TrashItemUnusable, PassphraseWrong, ExportCorrupt, CredentialsInvalid,
     │   ExactImportUnsafe
     ├── CursorExpired, SubscriberTooSlow, QuotaExceeded
     ├── Unavailable
@@ -310,6 +310,24 @@ class TrashItemKept(DomainError):
         """Names the item, and from when on it may be purged."""
         when = {"purgeTime": self.purge_time.isoformat()} if self.purge_time else {}
         return {"name": self.name} | when
+
+
+@dataclass(kw_only=True, eq=False)
+class TrashItemUnusable(DomainError):
+    """There is nothing in the item that a session could use."""
+
+    reason: ClassVar[str] = "TRASH_ITEM_UNUSABLE"
+    name: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        """Says why."""
+        return f"{self.name} cannot be brought back: {self.problem}."
+
+    def metadata(self) -> dict[str, str]:
+        """Names the item."""
+        return {"name": self.name}
 
 
 class PassphraseWrong(DomainError):

@@ -8,6 +8,7 @@ from .errors import FieldInvalid
 
 SESSION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 PLAIN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+TRASH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,159}")
 
 
 def _segment(value: str, pattern: re.Pattern[str], field: str) -> str:
@@ -95,3 +96,19 @@ class StorageLocationName:
 
     def __str__(self) -> str:
         return f"storageLocations/{self.location_id}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TrashItemName:
+    """`trash/{item_id}`; also its path below the data directory."""
+
+    item_id: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        """Parses `text`; raises FieldInvalid naming the request's `field`."""
+        (item_id,) = _segments(text, ("trash",), field)
+        return cls(_segment(item_id, TRASH_ID, field))
+
+    def __str__(self) -> str:
+        return f"trash/{self.item_id}"

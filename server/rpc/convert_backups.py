@@ -1,14 +1,15 @@
 """Backups, restores and operations as messages of `roost.v1`."""
 
-from roost.v1 import backup_pb2, operation_pb2
+from roost.v1 import backup_pb2, operation_pb2, trash_pb2
 
 from server.backups.model import (
-    Operation,
     RestoreMode,
     RestorePlan,
     RestoreResult,
     StorageLocation,
+    TrashRestoreResult,
 )
+from server.backups.operation import Operation
 from server.vault.model import Backup, BackupKind, BackupState
 
 from .errors import recorded_status
@@ -62,6 +63,13 @@ def restore_result(value: RestoreResult) -> backup_pb2.RestoreResult:
     return backup_pb2.RestoreResult(plan=restore_plan(value.plan), trash=value.trash)
 
 
+def trash_restore_result(value: TrashRestoreResult) -> trash_pb2.TrashRestoreResult:
+    """What bringing something back from trash did."""
+    return trash_pb2.TrashRestoreResult(
+        item=str(value.item), session=str(value.session), exact=value.is_exact, trash=value.trash
+    )
+
+
 def storage_location(value: StorageLocation) -> backup_pb2.StorageLocation:
     """A configured place for backups."""
     return backup_pb2.StorageLocation(
@@ -90,4 +98,6 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.backup.CopyFrom(backup(value.backup))
     elif value.restore is not None:
         message.restore.CopyFrom(restore_result(value.restore))
+    elif value.untrashed is not None:
+        message.untrashed.CopyFrom(trash_restore_result(value.untrashed))
     return message

@@ -89,7 +89,7 @@ def _backup_precondition(error: errors.BackupError) -> Message:
     return _precondition(error, error.backup)
 
 
-def _item_precondition(error: errors.TrashItemKept) -> Message:
+def _item_precondition(error: errors.TrashItemKept | errors.TrashItemUnusable) -> Message:
     return _precondition(error, error.name)
 
 
@@ -125,6 +125,7 @@ CATALOG: dict[type[BaseException], Spec] = {
     errors.BackupKeyMissing: Spec(StatusCode.FAILED_PRECONDITION, (_backup_precondition,)),
     errors.BackupCorrupt: Spec(StatusCode.DATA_LOSS, (_backup_resource,)),
     errors.TrashItemKept: Spec(StatusCode.FAILED_PRECONDITION, (_item_precondition,)),
+    errors.TrashItemUnusable: Spec(StatusCode.FAILED_PRECONDITION, (_item_precondition,)),
     errors.PassphraseWrong: Spec(StatusCode.INVALID_ARGUMENT),
     errors.ExportCorrupt: Spec(StatusCode.DATA_LOSS),
     errors.CredentialsInvalid: Spec(StatusCode.INVALID_ARGUMENT),

@@ -9,6 +9,8 @@ from roost.v1 import (
     backup_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    maintenance_service_pb2,
+    maintenance_service_pb2_grpc,
     message_service_pb2,
     message_service_pb2_grpc,
     operation_service_pb2,
@@ -19,6 +21,7 @@ from roost.v1 import (
 
 from server.backups.operations import Operations
 from server.backups.service import BackupService as Backups
+from server.backups.trashing import TrashRoom
 from server.events.broker import Broker
 from server.sessions.manager import SessionManager
 
@@ -27,6 +30,7 @@ from .auth import AdminKey
 from .backup_service import BackupService
 from .event_service import EventService
 from .idempotency import Idempotency
+from .maintenance_service import MaintenanceService
 from .message_service import MessageService
 from .operation_service import OperationService
 from .server import Service
@@ -41,6 +45,7 @@ class Rooms:
     broker: Broker
     backups: Backups
     operations: Operations
+    trash: TrashRoom
     repeats: Idempotency
     key: AdminKey
 
@@ -52,6 +57,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
     messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"]
     backups = backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"]
     operations = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"]
+    maintenance = maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"]
     admins = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
     return [
         Service(
@@ -78,6 +84,11 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
             operations,
             operation_service_pb2_grpc.add_OperationServiceServicer_to_server,
             OperationService(rooms.operations),
+        ),
+        Service(
+            maintenance,
+            maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server,
+            MaintenanceService(rooms.trash),
         ),
         Service(admins, admin_service_pb2_grpc.add_AdminServiceServicer_to_server, admin),
     ]

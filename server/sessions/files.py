@@ -12,10 +12,9 @@ from typing import TypeVar
 from server.core.clock import Clock
 from server.core.names import SessionName
 
-from .trash import DELETED, Trash, fsync_folder
+from .trash import DELETED, STORE, Trash, fsync_folder
 
 T = TypeVar("T")
-STORE = "store.db"
 LEFTOVER = "unused"
 
 

@@ -1,6 +1,7 @@
 """Nothing is destroyed: what is not wanted any more is moved, with a note that says how to undo it.
 
-Blocking; `files.SessionFiles` calls it from its own thread.
+Blocking. `files.SessionFiles` moves things here from its own thread; `Trash.purge` alone removes
+anything, and only what somebody named (see `backups.trashing`).
 """
 
 import os
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from server.core.names import TRASH_ID, TrashItemName
+
 NOTE = "TRASH.json"
+STORE = "store.db"
+PURGING = ".purging-"  # what a purge that was cut off has left
 DELETED = "deleted"  # the reason of a whole session's folder
 
 
@@ -23,6 +28,27 @@ class TrashNote:
     time: datetime
     session: str
     restore: str  # the command that brings it back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrashItem:
+    """A folder in trash. Without a readable note nobody knows what it is."""
+
+    name: TrashItemName
+    path: Path
+    note: TrashNote | None
+    size_bytes: int
+
+    @property
+    def is_session(self) -> bool:
+        """All of a deleted session, not a store alone."""
+        return self.note is not None and self.note.reason == DELETED
+
+    def stores(self) -> list[Path]:
+        """The stores in it, the newest epoch first. Blocks."""
+        epochs = [folder for folder in self.path.iterdir() if folder.name.isdecimal()]
+        epochs.sort(key=lambda folder: int(folder.name), reverse=True)
+        return [store for folder in [self.path, *epochs] if (store := folder / STORE).exists()]
 
 
 def fsync_folder(folder: Path) -> None:
@@ -73,6 +99,33 @@ class Trash:
         fsync_folder(self._folder)
         return True
 
+    def items(self) -> list[TrashItem]:
+        """Everything in trash, the newest first."""
+        if not self._folder.exists():
+            return []
+        names = [entry.name for entry in self._folder.iterdir() if TRASH_ID.fullmatch(entry.name)]
+        found = [self.find(TrashItemName(name)) for name in sorted(names, reverse=True)]
+        return [item for item in found if item is not None]
+
+    def find(self, name: TrashItemName) -> TrashItem | None:
+        """One item; None if there is none (any more)."""
+        path = self._folder / name.item_id
+        try:
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        except FileNotFoundError:
+            return None
+        if not path.is_dir():
+            return None
+        return TrashItem(name=name, path=path, note=read_note(path), size_bytes=size)
+
+    def purge(self, item: TrashItem) -> None:
+        """Removes an item for good, and what a purge that was cut off has left."""
+        item.path.rename(self._folder / f"{PURGING}{item.name.item_id}")
+        fsync_folder(self._folder)
+        for folder in self._folder.glob(f"{PURGING}*"):
+            _remove(folder)
+        fsync_folder(self._folder)
+
     def _free_name(self, session_id: str, reason: str, now: datetime) -> Path:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{session_id}-{reason}"
@@ -98,3 +151,12 @@ def read_note(folder: Path) -> TrashNote | None:
         return msgspec.json.decode((folder / NOTE).read_bytes(), type=TrashNote)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def _remove(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            _remove(entry)
+        else:
+            entry.unlink()
+    folder.rmdir()

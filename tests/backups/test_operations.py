@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.backups.model import Operation, RestoreMode, RestorePlan, RestoreResult
+from server.backups.model import RestoreMode, RestorePlan, RestoreResult
+from server.backups.operation import Operation
 from server.backups.operations import Operations
 from server.core.clock import SystemClock
 from server.core.errors import BackupCorrupt, OperationInProgress, OperationNotFound

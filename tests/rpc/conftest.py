@@ -12,6 +12,7 @@ from roost.v1 import (
     admin_service_pb2_grpc,
     backup_service_pb2_grpc,
     event_service_pb2_grpc,
+    maintenance_service_pb2_grpc,
     message_service_pb2_grpc,
     operation_service_pb2_grpc,
     session_pb2,
@@ -56,6 +57,7 @@ class Api:
             "messages": message_service_pb2_grpc.MessageServiceStub,
             "backups": backup_service_pb2_grpc.BackupServiceStub,
             "operations": operation_service_pb2_grpc.OperationServiceStub,
+            "maintenance": maintenance_service_pb2_grpc.MaintenanceServiceStub,
             "admin": admin_service_pb2_grpc.AdminServiceStub,
         }.items():
             setattr(self, name, Keyed(stub(channel), self.metadata))

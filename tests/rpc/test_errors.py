@@ -51,6 +51,7 @@ EXAMPLES = [
     errors.BackupKeyMissing(backup=BACKUP),
     errors.BackupCorrupt(backup=BACKUP, problem="page 3"),
     errors.TrashItemKept(name="trash/t", why="young", purge_time=datetime(2026, 1, 1, tzinfo=UTC)),
+    errors.TrashItemUnusable(name="trash/t", problem="no store"),
     errors.PassphraseWrong(),
     errors.ExportCorrupt(problem="it ends too early"),
     errors.CredentialsInvalid(problem="empty", file="creds.json"),

@@ -3,7 +3,13 @@
 import pytest
 
 from server.core.errors import FieldInvalid
-from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
+from server.core.names import (
+    BackupName,
+    OperationName,
+    SessionName,
+    StorageLocationName,
+    TrashItemName,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +20,7 @@ from server.core.names import BackupName, OperationName, SessionName, StorageLoc
         (BackupName, "sessions/a/backups/0mabc"),
         (OperationName, "operations/x1"),
         (StorageLocationName, "storageLocations/local"),
+        (TrashItemName, "trash/20261122T120000Z-a-logged-out-2"),
     ],
 )
 def test_a_name_reads_back_as_it_was_written(kind, text):

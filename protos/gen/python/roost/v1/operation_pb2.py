@@ -25,18 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from roost.v1 import backup_pb2 as roost_dot_v1_dot_backup__pb2
+from roost.v1 import trash_pb2 as roost_dot_v1_dot_trash__pb2
 from roost.v1 import vault_pb2 as roost_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18roost/v1/operation.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x15roost/v1/backup.proto\x1a\x14roost/v1/vault.proto\"\x8d\x05\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1c.roost.v1.Operation.Progress\x12#\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\"\n\x06\x62\x61\x63kup\x18\x06 \x01(\x0b\x32\x10.roost.v1.BackupH\x00\x12*\n\x07restore\x18\x07 \x01(\x0b\x32\x17.roost.v1.RestoreResultH\x00\x12(\n\x06verify\x18\n \x01(\x0b\x32\x16.roost.v1.VerifyResultH\x00\x12*\n\x08imported\x18\x0b \x01(\x0b\x32\x16.roost.v1.ImportResultH\x00\x12*\n\x07recover\x18\x0c \x01(\x0b\x32\x17.roost.v1.RecoverResultH\x00\x12%\n\x05\x63heck\x18\r \x01(\x0b\x32\x14.roost.v1.VaultCheckH\x00\x12.\n\tretention\x18\x0e \x01(\x0b\x32\x19.roost.v1.RetentionResultH\x00\x12)\n\x08rotation\x18\x0f \x01(\x0b\x32\x15.roost.v1.KeyRotationH\x00\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x42\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x12\n\nbytes_done\x18\x02 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x03\x42\x08\n\x06resultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18roost/v1/operation.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x15roost/v1/backup.proto\x1a\x14roost/v1/trash.proto\x1a\x14roost/v1/vault.proto\"\xc0\x05\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1c.roost.v1.Operation.Progress\x12#\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\"\n\x06\x62\x61\x63kup\x18\x06 \x01(\x0b\x32\x10.roost.v1.BackupH\x00\x12*\n\x07restore\x18\x07 \x01(\x0b\x32\x17.roost.v1.RestoreResultH\x00\x12(\n\x06verify\x18\n \x01(\x0b\x32\x16.roost.v1.VerifyResultH\x00\x12*\n\x08imported\x18\x0b \x01(\x0b\x32\x16.roost.v1.ImportResultH\x00\x12*\n\x07recover\x18\x0c \x01(\x0b\x32\x17.roost.v1.RecoverResultH\x00\x12%\n\x05\x63heck\x18\r \x01(\x0b\x32\x14.roost.v1.VaultCheckH\x00\x12.\n\tretention\x18\x0e \x01(\x0b\x32\x19.roost.v1.RetentionResultH\x00\x12)\n\x08rotation\x18\x0f \x01(\x0b\x32\x15.roost.v1.KeyRotationH\x00\x12\x31\n\tuntrashed\x18\x10 \x01(\x0b\x32\x1c.roost.v1.TrashRestoreResultH\x00\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x42\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x12\n\nbytes_done\x18\x02 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x03\x42\x08\n\x06resultb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATION']._serialized_start=142
-  _globals['_OPERATION']._serialized_end=795
-  _globals['_OPERATION_PROGRESS']._serialized_start=719
-  _globals['_OPERATION_PROGRESS']._serialized_end=785
+  _globals['_OPERATION']._serialized_start=164
+  _globals['_OPERATION']._serialized_end=868
+  _globals['_OPERATION_PROGRESS']._serialized_start=792
+  _globals['_OPERATION_PROGRESS']._serialized_end=858
 # @@protoc_insertion_point(module_scope)
