@@ -11,7 +11,6 @@ import structlog
 
 from storage_backends.registry import Registry
 
-from .backups.keyring import Keyring
 from .backups.locations import Locations
 from .backups.operations import Operations
 from .backups.scratch import Scratch
@@ -89,8 +88,7 @@ async def running(
     """
     clock, stop = SystemClock(), Stop(settings.drain_grace)
     key = AdminKey.load_or_create(settings.admin_key_path)
-    await _master_keys(settings)
-    keyring = Keyring.load_or_create(settings.backup_key_path)
+    masters = await _master_keys(settings)
     storage = Registry.with_plugins()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(settings.state_url))
@@ -118,7 +116,7 @@ async def running(
             sessions=manager,
             operations=operations,
             locations=locations,
-            keyring=keyring,
+            masters=masters,
             clock=clock,
             scratch=scratch,
             engine_version=engine.version,

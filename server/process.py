@@ -11,7 +11,6 @@ from storage_backends.errors import BackendMisconfigured
 
 from . import logs
 from .app import Stop, running
-from .backups.keyring import KeyFileError
 from .core.errors import StorageMisconfigured, StorageUnavailable
 from .datadir import DataDirectory, DataDirectoryBusy, DataDirectoryUnusable
 from .events.batch import LogTakenOver
@@ -30,7 +29,7 @@ EXITS: dict[tuple[type[Exception], ...], int] = {
         BackendMisconfigured,
         CertificateUnusable,
         DataDirectoryUnusable,
-        KeyFileError,
+        MasterKeyUnusable,
         LogTakenOver,
         MasterKeyUnusable,
         SchemaTooNew,

@@ -1,55 +1,82 @@
 """All backups in all storage locations, read from storage: it is the only record of them."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 from server.core.clock import Clock
-from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, DomainError
+from server.core.errors import (
+    BackupCorrupt,
+    BackupKeyMissing,
+    BackupNotFound,
+    DomainError,
+    StorageUnavailable,
+)
+from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName, StorageLocationName
-from server.vault.model import Backup, BackupKind, BackupState
+from server.vault.history import Standing, read_history, read_standing
+from server.vault.masterkeys.base import MasterKey
+from server.vault.model import Backup
+from server.vault.repository import Repository
 from server.vault.workers import Workers
 
-from .archive import Archive
-from .keyring import Keyring
 from .locations import Locations
-from .manifest import FORMAT_VERSION, Manifest
+from .showing import shown, shown_unreadable
 
 
 class Catalog:
     """Finds backups by name, and lists them newest first."""
 
     def __init__(
-        self, locations: Locations, keyring: Keyring, workers: Workers, clock: Clock
+        self, locations: Locations, masters: Sequence[MasterKey], workers: Workers, clock: Clock
     ) -> None:
         self._locations = locations
-        self._keyring = keyring
+        self._masters = masters
         self._workers = workers
         self._clock = clock
+        self._repositories: dict[StorageLocationName, Repository] = {}
+        self._opening = asyncio.Lock()
 
-    async def archive(self, location: StorageLocationName) -> Archive:
-        """The archive in a location; raises StorageLocationNotFound, StorageUnavailable."""
+    async def repository(self, location: StorageLocationName) -> Repository:
+        """The repository in a location.
+
+        Raises StorageLocationNotFound, StorageUnavailable, StorageMisconfigured, VaultCorrupt.
+        """
         storage = await self._locations.storage(location)
-        return Archive(location, storage, self._keyring, self._workers, self._clock)
+        async with self._opening:
+            known = self._repositories.get(location)
+            if known is None or known.storage is not storage:
+                known = await Repository.open(
+                    location, storage, self._masters, self._workers, self._clock
+                )
+                self._repositories[location] = known
+            return known
 
-    async def find(self, name: BackupName) -> tuple[Archive, Manifest]:
-        """A backup, in the first location that has it.
+    async def new_name(self, session: SessionName, location: StorageLocationName) -> BackupName:
+        """A name that sorts behind all others of the session, whatever the clock does."""
+        try:
+            newest = await (await self.repository(location)).newest_name(session)
+        except StorageUnavailable:  # the backup will say so
+            newest = None
+        return BackupName(session, time_ordered_id(newest.backup_id if newest else ""))
+
+    async def find(self, name: BackupName) -> tuple[Repository, Standing]:
+        """A backup, in the first location where its manifest is whole.
 
         Raises BackupNotFound, BackupKeyMissing, BackupCorrupt; StorageUnavailable if a location
         that might have it does not answer.
         """
-        unanswered: DomainError | None = None
+        problem: DomainError | None = None
         for location in self._locations.list():
             try:
-                archive = await self.archive(location.name)
-                return archive, await archive.read_manifest(name)
+                repository = await self.repository(location.name)
+                return repository, await read_standing(repository, name)
             except BackupNotFound:
                 continue
-            except (BackupCorrupt, BackupKeyMissing):
-                raise
             except DomainError as error:
-                unanswered = unanswered or error
-        if unanswered is not None:
-            raise unanswered
-        raise BackupNotFound(name=str(name))
+                problem = problem or error
+        raise problem or BackupNotFound(name=str(name))
 
     async def page(
         self, session: SessionName | None, after: BackupName | None, limit: int
@@ -58,15 +85,28 @@ class Catalog:
 
         A backup whose manifest cannot be read is shown as SUSPECT with the reason.
         """
-        found: dict[BackupName, tuple[Archive, datetime]] = {}
+        found: dict[BackupName, tuple[Repository, datetime]] = {}
         for location in self._locations.list():
-            archive = await self.archive(location.name)
-            for name, time in (await archive.names(session)).items():
-                found.setdefault(name, (archive, time))
+            repository = await self.repository(location.name)
+            for name, time in (await repository.names(session)).items():
+                found.setdefault(name, (repository, time))
         names = sorted(found, key=_age, reverse=True)
         if after is not None:
             names = [name for name in names if _age(name) < _age(after)]
-        return [await _describe(*found[name], name) for name in names[:limit]]
+        shown_by_name = await _describe({name: found[name] for name in names[:limit]})
+        return [shown_by_name[name] for name in names[:limit] if name in shown_by_name]
+
+    async def newest_good(self, session: SessionName, *, but: BackupName) -> BackupName | None:
+        """The newest good backup of a session other than `but`."""
+        found: list[BackupName] = []
+        for location in self._locations.list():
+            try:
+                repository = await self.repository(location.name)
+                history = await read_history(repository, session)
+            except DomainError:
+                continue
+            found += [each.manifest.name for each in history.standings if each.is_good]
+        return max((name for name in found if name != but), default=None, key=_age)
 
     async def newest_epoch(self, newer_than: BackupName) -> int | None:
         """The highest connect epoch in newer backups of the same session.
@@ -75,11 +115,11 @@ class Catalog:
         """
         highest = 0
         for location in self._locations.list():
-            archive = await self.archive(location.name)
-            for name in await archive.names(newer_than.session):
+            repository = await self.repository(location.name)
+            for name in await repository.names(newer_than.session):
                 if name.backup_id > newer_than.backup_id:
                     try:
-                        manifest = await archive.read_manifest(name)
+                        manifest = await repository.read_manifest(name)
                     except (BackupCorrupt, BackupKeyMissing):
                         return None
                     highest = max(highest, manifest.connect_epoch)
@@ -91,23 +131,20 @@ def _age(name: BackupName) -> tuple[str, SessionName]:
     return name.backup_id, name.session
 
 
-async def _describe(archive: Archive, time: datetime, name: BackupName) -> Backup:
-    try:
-        return (await archive.read_manifest(name)).backup(archive.location)
-    except (BackupCorrupt, BackupKeyMissing) as error:
-        return Backup(
-            name=name,
-            state=BackupState.SUSPECT,
-            state_reason=error.message,
-            kind=BackupKind.HOT,
-            storage_location=archive.location,
-            size_bytes=0,
-            logical_bytes=0,
-            sha256="",
-            format_version=FORMAT_VERSION,
-            device_fingerprint="",
-            connect_epoch=0,
-            schema_version="",
-            engine_version="",
-            create_time=time,
-        )
+async def _describe(
+    found: dict[BackupName, tuple[Repository, datetime]],
+) -> dict[BackupName, Backup]:
+    """Session by session, so that the marks of each are read once."""
+    wanted: defaultdict[tuple[StorageLocationName, SessionName], list[BackupName]]
+    wanted = defaultdict(list)
+    for name, (repository, _) in found.items():
+        wanted[repository.location, name.session].append(name)
+    described: dict[BackupName, Backup] = {}
+    for (location, session), names in wanted.items():
+        history = await read_history(found[names[0]][0], session, names)
+        described |= {each.manifest.name: shown(each, location) for each in history.standings}
+        described |= {
+            name: shown_unreadable(name, location, found[name][1], error)
+            for name, error in history.unreadable.items()
+        }
+    return described

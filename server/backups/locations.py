@@ -1,8 +1,7 @@
 """The configured places for backups."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -10,21 +9,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from server.core.errors import (
-    DomainError,
-    QuotaExceeded,
-    StorageLocationNotFound,
-    StorageMisconfigured,
-    StorageUnavailable,
-)
+from server.core.errors import StorageLocationNotFound, StorageUnavailable
 from server.core.names import StorageLocationName
+from server.vault.storage import storage_errors
 from storage_backends.base import StorageBackend
-from storage_backends.errors import (
-    BackendUnavailable,
-    ObjectTooLarge,
-    StorageError,
-)
-from storage_backends.errors import QuotaExceeded as StorageFull
+from storage_backends.errors import StorageError
 from storage_backends.registry import Registry, stack
 from storage_backends.threaded import AsyncStorage
 
@@ -124,24 +113,3 @@ class Locations:
                     await storage.__aexit__(None, None, None)
                 except StorageError:
                     logger.warning("storage.not_closed", storage_location=str(name))
-
-
-@contextmanager
-def storage_errors(name: StorageLocationName) -> Iterator[None]:
-    """Turns what a place answers into errors of the API; the caller handles missing objects."""
-    try:
-        yield
-    except StorageError as error:
-        raise _domain_error(error, name) from error
-
-
-def _domain_error(error: StorageError, name: StorageLocationName) -> DomainError:
-    match error:
-        case BackendUnavailable():
-            return StorageUnavailable(storage_location=str(name))
-        case StorageFull():
-            return QuotaExceeded(limit=f"space in {name}")
-        case ObjectTooLarge():
-            return QuotaExceeded(limit=f"object size in {name}")
-        case _:
-            return StorageMisconfigured(storage_location=str(name))

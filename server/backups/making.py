@@ -1,31 +1,39 @@
 """Making one backup of one session."""
 
-import hashlib
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from server.core.clock import Clock
-from server.core.errors import SessionNotPaired
-from server.core.names import BackupName, StorageLocationName
+from server.core.errors import BackupCorrupt, BackupKeyMissing, SessionNotPaired
+from server.core.names import BackupName, SessionName, StorageLocationName
 from server.sessions.model import Session
+from server.vault.history import stand
+from server.vault.manifest import Layout, Manifest, Parent
 from server.vault.model import Backup, BackupKind, BackupState
+from server.vault.pages import ImageInvalid
+from server.vault.repository import Repository
+from server.vault.storing import OnStored, store_image
 from server.vault.workers import Workers
 
 from .catalog import Catalog
-from .manifest import Manifest
 from .operations import Report
 from .ports import Sessions
 from .scratch import Scratch
+from .showing import shown
 from .snapshot import StoreUnreadable, take
+from .verify import Findings, drill
 
 logger = structlog.get_logger(__name__)
+
+LEVEL = 4  # of the drill that every copy goes through; see verify
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Copies a session's store and hands the copy to an archive."""
+    """Copies a session's store, checks the copy, and stores what is new in it."""
 
     sessions: Sessions
     catalog: Catalog
@@ -41,36 +49,29 @@ class Maker:
         kind: BackupKind | None,
         report: Report,
     ) -> Backup:
-        """Makes the backup `name` and returns it as stored."""
-        archive = await self.catalog.archive(location)
+        """Makes the backup `name` and returns it as stored.
+
+        Raises SessionNotPaired, BackupCorrupt, KeyUnavailable, VaultCorrupt, QuotaExceeded,
+        StorageUnavailable, StorageMisconfigured: then there is no backup.
+        """
+        repository = await self.catalog.repository(location)
         with self.scratch.folder() as folder:
             image = folder / "image.db"
             report("COPYING")
-            draft = await self._copy(name, kind, image)
-            manifest = await archive.write(draft, image, folder, report)
-        log = logger.info if manifest.state is BackupState.ACTIVE else logger.error
-        log(
-            "backup.written",
-            backup=str(name),
-            storage_location=str(location),
-            kind=manifest.kind.value,
-            state=manifest.state.value,
-            state_reason=manifest.state_reason,
-            size_bytes=manifest.size_bytes,
-        )
-        return manifest.backup(location)
+            before, after, total = await self._copy(name.session, image)
+            parent, chain = await _find_parent(repository, name)
+            report("WRITING", 0, total)
 
-    async def _copy(self, name: BackupName, kind: BackupKind | None, image: Path) -> Manifest:
-        before = self.sessions.get(name.session)
-        store = self.sessions.store_path(name.session)
-        if store is None:
-            raise SessionNotPaired(session=str(name.session))
-        try:
-            size, sha256 = await self.workers.run(_take, store, image)
-        except StoreUnreadable as error:
-            raise SessionNotPaired(session=str(name.session)) from error
-        is_clean = _is_at_rest(before, self.sessions.get(name.session))
-        return Manifest(
+            def on_stored(done: int) -> None:
+                report("WRITING", done, total)
+
+            try:
+                layout, findings = await self._store(repository, name, image, parent, on_stored)
+            except ImageInvalid as error:
+                raise SessionNotPaired(session=str(name.session)) from error
+        is_clean = _is_at_rest(before, after)
+        device = findings.device
+        manifest = Manifest(
             name=name,
             kind=kind or (BackupKind.QUIESCED if is_clean else BackupKind.HOT),
             create_time=self.clock.now(),
@@ -81,15 +82,84 @@ class Maker:
             labels=dict(before.labels),
             proxy_url=before.proxy_url,
             engine_version=self.engine_version,
-            logical_bytes=size,
-            logical_sha256=sha256,
+            seq=chain.seq + 1 if chain else 1,
+            parent=chain,
+            layout=layout,
+            state=BackupState.SUSPECT if findings.problems else BackupState.ACTIVE,
+            state_reason="; ".join(findings.problems),
+            verify_time=self.clock.now(),
+            verify_level=0 if findings.problems else LEVEL,
+            device_fingerprint=device.fingerprint if device and not findings.problems else "",
+            jid_sha256=device.jid_sha256 if device else "",
+            schema_version=findings.schema_version,
+            counts=findings.counts,
         )
+        report("VERIFYING", total, total)
+        sha256 = await repository.commit(manifest)
+        log = logger.info if manifest.state is BackupState.ACTIVE else logger.error
+        log(
+            "backup.written",
+            backup=str(name),
+            storage_location=str(location),
+            kind=manifest.kind.value,
+            state=manifest.state.value,
+            state_reason=manifest.state_reason,
+            size_bytes=layout.size_bytes,
+            new_bytes=layout.new_bytes,
+        )
+        return shown(stand(manifest, sha256, (), ()), location)
+
+    async def _copy(self, session: SessionName, image: Path) -> tuple[Session, Session, int]:
+        """The session as it was recorded before and after its store was copied; the size."""
+        before = self.sessions.get(session)
+        store = self.sessions.store_path(session)
+        if store is None:
+            raise SessionNotPaired(session=str(session))
+        try:
+            size = await self.workers.run(_take, store, image)
+        except StoreUnreadable as error:
+            raise SessionNotPaired(session=str(session)) from error
+        return before, self.sessions.get(session), size
+
+    async def _store(
+        self,
+        repository: Repository,
+        name: BackupName,
+        image: Path,
+        parent: Manifest | None,
+        on_stored: OnStored,
+    ) -> tuple[Layout, Findings]:
+        """Stores and drills the image side by side."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                checking = group.create_task(self.workers.run(drill, image))
+                layout = await store_image(repository, name, image, parent, on_stored)
+        except BaseExceptionGroup as errors:  # one of the two; the other was cancelled
+            raise errors.exceptions[0] from None
+        return layout, checking.result()
 
 
-def _take(store: Path, image: Path) -> tuple[int, str]:
+def _take(store: Path, image: Path) -> int:
     take(store, image)
-    with image.open("rb") as file:
-        return image.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    return image.stat().st_size
+
+
+async def _find_parent(
+    repository: Repository, name: BackupName
+) -> tuple[Manifest | None, Parent | None]:
+    """The newest older backup of the session that can be read, and the link to it.
+
+    One that cannot be read is passed over: its pages are stored again.
+    """
+    names = await repository.names(name.session)
+    older_ids = [each for each in names if each.backup_id < name.backup_id]
+    for older in sorted(older_ids, key=lambda each: each.backup_id, reverse=True):
+        try:
+            manifest, sha256 = await repository.read_manifest_and_hash(older)
+        except (BackupCorrupt, BackupKeyMissing):
+            continue
+        return manifest, Parent(backup_id=older.backup_id, sha256=sha256, seq=manifest.seq)
+    return None, None
 
 
 def _is_at_rest(before: Session, after: Session) -> bool:

@@ -11,9 +11,10 @@ from datetime import datetime
 from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
 from server.core.names import SessionName
 from server.sessions.model import Session, State
+from server.vault.history import Standing
+from server.vault.manifest import Manifest
 from server.vault.model import BackupState
 
-from .manifest import Manifest
 from .model import RestoreMode, RestorePlan
 
 REKEY_LOSSES = (
@@ -27,7 +28,7 @@ REVOKED = "The session is unlinked: WhatsApp will probably refuse a login with t
 
 
 def plan_restore(
-    manifest: Manifest,
+    standing: Standing,
     *,
     target: SessionName,
     present: Session | None,
@@ -36,10 +37,10 @@ def plan_restore(
     newest_epoch: int | None,
     now: datetime,
 ) -> RestorePlan:
-    """Decides how to restore `manifest` into `target`.
+    """Decides how to restore a backup into `target`.
 
     Args:
-        manifest: The backup.
+        standing: The backup.
         target: Where it goes.
         present: `target` as this server has it recorded; None if it does not know it.
         has_store: Credentials are there already.
@@ -52,8 +53,9 @@ def plan_restore(
         BackupNotRestorable: it is not ACTIVE.
         ExactRestoreUnsafe: EXACT is wanted and cannot be proven safe.
     """
-    if manifest.state is not BackupState.ACTIVE:
-        raise BackupNotRestorable(backup=str(manifest.name), state=manifest.state.value)
+    manifest = standing.manifest
+    if standing.state is not BackupState.ACTIVE:
+        raise BackupNotRestorable(backup=str(manifest.name), state=standing.state.value)
     doubts = doubts_about_exact(manifest, target, present, newest_epoch)
     if mode is RestoreMode.EXACT and doubts:
         raise ExactRestoreUnsafe(backup=str(manifest.name), why="; ".join(doubts))

@@ -15,12 +15,14 @@ from server.core.errors import (
 )
 from server.core.names import SessionName
 from server.sessions.model import Session, State
+from server.vault.history import Standing
+from server.vault.manifest import Manifest
+from server.vault.reading import read_image
+from server.vault.repository import Repository
 from server.vault.workers import Workers
 
-from .archive import Archive
 from .catalog import Catalog
 from .identity import Device, hash_jid
-from .manifest import Manifest
 from .model import RestoreMode, RestorePlan, RestoreResult
 from .operations import Report
 from .planning import doubts_about_exact, plan_restore
@@ -45,8 +47,9 @@ class Restorer:
     scratch: Scratch
     clock: Clock
 
-    async def plan(self, manifest: Manifest, target: SessionName, mode: RestoreMode) -> RestorePlan:
+    async def plan(self, standing: Standing, target: SessionName, mode: RestoreMode) -> RestorePlan:
         """What a restore would do now; raises as `planning.plan_restore`, SessionWrongState."""
+        manifest = standing.manifest
         present = self._find(target)
         if present is not None:
             _check_idle(present)
@@ -55,7 +58,7 @@ class Restorer:
         if not doubts_about_exact(manifest, target, present, 0):
             newest_epoch = await self.catalog.newest_epoch(manifest.name)
         return plan_restore(
-            manifest,
+            standing,
             target=target,
             present=present,
             has_store=present is not None and await self._has_store(target),
@@ -71,8 +74,8 @@ class Restorer:
 
     async def restore(
         self,
-        archive: Archive,
-        manifest: Manifest,
+        repository: Repository,
+        standing: Standing,
         target: SessionName,
         mode: RestoreMode,
         report: Report,
@@ -84,21 +87,28 @@ class Restorer:
         A session that this server does not know is made last, so that a failed restore leaves
         nothing behind.
         """
+        manifest = standing.manifest
+        total = manifest.layout.image_bytes
         async with AsyncExitStack() as stack:
             held = None
             if self._find(target) is not None:
                 hold = self.sessions.hold(target, str(report.operation))
                 held = await stack.enter_async_context(hold)
-            plan = await self.plan(manifest, target, mode)
+            plan = await self.plan(standing, target, mode)
             if plan.replaces_credentials and not force:
                 raise CredentialsExist(session=str(target))
             folder = stack.enter_context(self.scratch.folder())
             store = folder / "store.db"
-            report("READING", 0, manifest.logical_bytes)
-            await archive.read_image(manifest, store)
-            report("CHECKING", 0, manifest.logical_bytes)
-            device = await self.workers.run(_prepare, store, manifest, plan.mode)
-            report("INSTALLING", 0, manifest.logical_bytes)
+            report("READING", 0, total)
+            try:
+                await read_image(repository, manifest, store)
+                report("CHECKING", 0, total)
+                device = await self.workers.run(_prepare, store, manifest, plan.mode)
+            except BackupCorrupt as error:
+                good = await self.catalog.newest_good(manifest.name.session, but=manifest.name)
+                error.newest_good = str(good or "")
+                raise
+            report("INSTALLING", 0, total)
             if held is None:
                 await self.sessions.create(
                     session_id=target.session_id,
@@ -109,7 +119,7 @@ class Restorer:
                 hold = self.sessions.hold(target, str(report.operation))
                 held = await stack.enter_async_context(hold)
             await held.install(store, account=device.account)
-            report("INSTALLING", manifest.logical_bytes, manifest.logical_bytes)
+            report("INSTALLING", total, total)
             logger.info(
                 "backup.restored",
                 backup=str(manifest.name),

@@ -1,6 +1,7 @@
 """Backups and restores of sessions' credentials, as the API offers them."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,11 +10,11 @@ from server.core.errors import CredentialsExist, SessionNotPaired
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
+from server.vault.masterkeys.base import MasterKey
 from server.vault.model import Backup, BackupKind, BackupState
 from server.vault.workers import Workers
 
 from .catalog import Catalog
-from .keyring import Keyring
 from .locations import Locations
 from .making import Maker
 from .model import (
@@ -27,6 +28,7 @@ from .operations import Operations, Report
 from .ports import Sessions
 from .restoring import Restorer
 from .scratch import Scratch
+from .showing import shown
 
 PAGE = 500
 # Revoked: a verified copy of a device that WhatsApp has removed.
@@ -43,7 +45,7 @@ class BackupService:
         sessions: Sessions,
         operations: Operations,
         locations: Locations,
-        keyring: Keyring,
+        masters: Sequence[MasterKey],
         clock: Clock,
         scratch: Scratch,
         engine_version: str,
@@ -54,7 +56,7 @@ class BackupService:
         self._scratch = scratch
         self._workers = Workers()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._catalog = Catalog(locations, keyring, self._workers, clock)
+        self._catalog = Catalog(locations, masters, self._workers, clock)
         self._maker = Maker(sessions, self._catalog, self._workers, scratch, clock, engine_version)
         self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
 
@@ -90,7 +92,7 @@ class BackupService:
         self._check_paired(session)
         place = location or self._locations.primary
         self._locations.check(place)
-        name = BackupName(session, time_ordered_id())
+        name = await self._catalog.new_name(session, place)
 
         async def work(report: Report) -> Backup:
             async with self._slots:
@@ -105,14 +107,14 @@ class BackupService:
         QuotaExceeded, BackupCorrupt.
         """
         self._check_paired(session)
-        name = BackupName(session, time_ordered_id())
+        name = await self._catalog.new_name(session, self._locations.primary)
         async with self._slots:
             return await self._maker.make(name, self._locations.primary, kind, Silent())
 
     async def get(self, name: BackupName) -> Backup:
         """A backup; raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
-        archive, manifest = await self._catalog.find(name)
-        return manifest.backup(archive.location)
+        repository, standing = await self._catalog.find(name)
+        return shown(standing, repository.location)
 
     async def list(
         self, session: SessionName | None = None, after: BackupName | None = None, limit: int = 50
@@ -144,8 +146,8 @@ class BackupService:
         Raises BackupNotFound, BackupNotRestorable, ExactRestoreUnsafe, BackupKeyMissing,
         BackupCorrupt, SessionWrongState.
         """
-        _, manifest = await self._catalog.find(name)
-        return await self._restorer.plan(manifest, target or name.session, mode)
+        _, standing = await self._catalog.find(name)
+        return await self._restorer.plan(standing, target or name.session, mode)
 
     async def restore(
         self,
@@ -160,15 +162,15 @@ class BackupService:
         Raises as `plan`, and CredentialsExist (not without `force`), OperationInProgress.
         """
         into = target or name.session
-        archive, manifest = await self._catalog.find(name)
-        plan = await self._restorer.plan(manifest, into, mode)
+        repository, standing = await self._catalog.find(name)
+        plan = await self._restorer.plan(standing, into, mode)
         if plan.replaces_credentials and not force:
             raise CredentialsExist(session=str(into))
 
         async def work(report: Report) -> RestoreResult:
             async with self._slots:
                 return await self._restorer.restore(
-                    archive, manifest, into, mode, report, force=force
+                    repository, standing, into, mode, report, force=force
                 )
 
         operation = await self._operations.start(target=str(into), session=into, work=work)

@@ -22,7 +22,7 @@ class StoreUnreadable(Exception):
 
 
 def take(store: Path, image: Path) -> None:
-    """Copies `store` as it is at one moment into the new file `image`, 0600 and synced.
+    """Copies `store` as it is at one moment into the new file `image`, 0600 and not synced.
 
     Blocks. The image is a single file without WAL; page numbers are those of the store.
 
@@ -33,13 +33,13 @@ def take(store: Path, image: Path) -> None:
     try:
         with existing(store) as source, closing(sqlite3.connect(image)) as target:
             source.execute("PRAGMA schema_version").fetchone()  # a missing header shows here
+            target.execute("PRAGMA synchronous = OFF")
             source.backup(target, pages=-1)
             target.execute("PRAGMA journal_mode = DELETE").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorname in {NOTADB, CANTOPEN}:
             raise StoreUnreadable from error
         raise
-    sync(image)
 
 
 @contextmanager
@@ -53,13 +53,4 @@ def existing(path: Path) -> Iterator[sqlite3.Connection]:
 def sync(path: Path) -> None:
     """Makes a file durable. Never for a store that something has open."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Writes a new file, 0600 and synced."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "wb") as file:  # noqa: PTH123  a descriptor
-        file.write(data)
-        file.flush()
         os.fsync(file.fileno())

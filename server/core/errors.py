@@ -22,8 +22,9 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     │   ExactImportUnsafe
     ├── CursorExpired, SubscriberTooSlow, QuotaExceeded
     ├── Unavailable
-    │   └── EngineUnavailable, StorageUnavailable, ServerDraining, SendTimedOut
-    ├── StorageMisconfigured
+    │   └── EngineUnavailable, StorageUnavailable, KeyUnavailable, ServerDraining,
+    │       SendTimedOut
+    ├── StorageMisconfigured, VaultCorrupt
     └── TokenInvalid
 
 Message texts live here, never at the raise site. Fields are keyword-only and never hold secrets.
@@ -285,11 +286,38 @@ class BackupCorrupt(BackupError):
 
     reason: ClassVar[str] = "BACKUP_CORRUPT"
     problem: str
+    object: str = ""  # the name of the damaged object in storage
+    newest_good: str = ""  # the backup to use instead
 
     @property
     def message(self) -> str:
         """Names the damage."""
-        return f"{self.backup} is damaged: {self.problem}. Use another backup."
+        where = f" ({self.object})" if self.object else ""
+        use = self.newest_good or "another backup"
+        return f"{self.backup} is damaged: {self.problem}{where}. Use {use}."
+
+    def metadata(self) -> dict[str, str]:
+        """The damaged object, and the backup to use instead."""
+        more = {"object": self.object, "newestGood": self.newest_good}
+        return super().metadata() | {key: value for key, value in more.items() if value}
+
+
+@dataclass(kw_only=True, eq=False)
+class VaultCorrupt(DomainError):
+    """The repository in a storage location is damaged as a whole."""
+
+    reason: ClassVar[str] = "VAULT_CORRUPT"
+    storage_location: str
+    problem: str
+
+    @property
+    def message(self) -> str:
+        """Names the damage."""
+        return f"The vault in {self.storage_location} is damaged: {self.problem}."
+
+    def metadata(self) -> dict[str, str]:
+        """Where."""
+        return {"storageLocation": self.storage_location}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -505,6 +533,12 @@ class StorageUnavailable(Unavailable):
     def metadata(self) -> dict[str, str]:
         """Names the location."""
         return {"storageLocation": self.storage_location}
+
+
+class KeyUnavailable(Unavailable):
+    """A master key of the backups that is kept elsewhere did not answer."""
+
+    reason: ClassVar[str] = "KEY_UNAVAILABLE"
 
 
 class ServerDraining(Unavailable):

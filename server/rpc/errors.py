@@ -139,6 +139,7 @@ CATALOG: dict[type[BaseException], Spec] = {
     errors.QuotaExceeded: Spec(StatusCode.RESOURCE_EXHAUSTED, (_quota,)),
     errors.Unavailable: Spec(StatusCode.UNAVAILABLE, (_retry,)),
     errors.StorageMisconfigured: Spec(StatusCode.INTERNAL),
+    errors.VaultCorrupt: Spec(StatusCode.DATA_LOSS),
     errors.TokenInvalid: Spec(StatusCode.UNAUTHENTICATED),
 }
 

@@ -48,3 +48,9 @@ class Backup:
     create_time: datetime
     state_reason: str = ""
     verify_time: datetime | None = None
+    verify_level: int = 0
+    seq: int = 0
+    parent: str = ""
+    new_bytes: int = 0
+    pinned: bool = False
+    purge_time: datetime | None = None

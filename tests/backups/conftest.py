@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from server.backups.keyring import Key, Keyring
 from server.backups.locations import Locations
 from server.backups.operations import Operations
 from server.backups.scratch import Scratch
@@ -16,6 +15,7 @@ from server.core.names import SessionName
 from server.engine.base import Account
 from server.sessions.model import State
 from server.state.database import Database
+from server.vault.masterkeys.file import FileKey
 from storage_backends.faults import Faulty
 from storage_backends.layers import Checked
 from storage_backends.memory import MemoryBackend, MemorySpace
@@ -29,11 +29,11 @@ QUICK = RetryPolicy(attempts=3, first=timedelta(0), longest=timedelta(0))
 class Server:
     """One server: its sessions, its key, and two storage locations."""
 
-    def __init__(self, root, make_store, spaces, keyring):
+    def __init__(self, root, make_store, spaces, masters):
         self._root = root
         self._make_store = make_store
         self._spaces = spaces
-        self.keyring = keyring
+        self.masters = masters
         self.sessions = FakeSessions(root / "sessions")
         self.scratch = root / "scratch"
         self.faulty = {}
@@ -55,7 +55,7 @@ class Server:
                 sessions=self.sessions,
                 operations=self.operations,
                 locations=locations,
-                keyring=self.keyring,
+                masters=self.masters,
                 clock=SystemClock(),
                 scratch=Scratch(self.scratch),
                 engine_version="neonize/0.5.2",
@@ -113,13 +113,13 @@ def spaces():
 @pytest.fixture
 def new_server(tmp_path, make_store, spaces):
     """A context manager: a server of its own on the same storage."""
-    keyring = Keyring([Key.generate()])
+    masters = [FileKey.generate()]
 
     @asynccontextmanager
-    async def new_server(name="server", keyring=keyring):
+    async def new_server(name="server", masters=masters):
         (tmp_path / name).mkdir(exist_ok=True)
         async with AsyncExitStack() as stack:
-            server = Server(tmp_path / name, make_store, spaces, keyring)
+            server = Server(tmp_path / name, make_store, spaces, masters)
             await server.open(stack)
             yield server
 

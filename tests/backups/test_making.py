@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.backups.model import RestoreMode
 from server.backups.service import AT_ONCE
 from server.core.errors import (
     BackupNotFound,
@@ -22,7 +23,9 @@ from server.sessions.model import State
 from server.vault.model import BackupKind, BackupState
 from storage_backends.faults import Fault, flip_bit
 from tests.backups.conftest import ANN, BEA
+from tests.support.stores import add_sessions
 
+JID = "15550001111:7@s.whatsapp.net"
 LOCAL, REMOTE = StorageLocationName("local"), StorageLocationName("remote")
 
 
@@ -37,10 +40,13 @@ async def test_running_session(server, spaces):
     assert (backup.connect_epoch, backup.schema_version) == (3, "15|8")
     assert backup.engine_version == "neonize/0.5.2"
     assert backup.verify_time >= backup.create_time
-    key = f"backups/ann/{backup.name.backup_id}"
     objects = {key: data for key, (data, _) in spaces["local"].objects.items()}
-    assert sorted(objects) == [f"{key}/image", f"{key}/manifest"]
-    assert len(objects[f"{key}/image"]) == backup.size_bytes
+    (pack,) = [key for key in objects if key.startswith("packs/ann/")]
+    (wrapped,) = [key for key in objects if key.startswith("keys/ann/")]
+    assert sorted(objects) == sorted(
+        ["config", wrapped, pack, f"snapshots/ann/{backup.name.backup_id}"]
+    )
+    assert len(objects[pack]) == backup.size_bytes == backup.new_bytes
     for data in objects.values():
         for plain in (b"SQLite", b"15550001111", b"Ann", b"team", b"whatsmeow"):
             assert plain not in data
@@ -56,7 +62,7 @@ async def test_progress(server):
     async with asyncio.timeout(30):
         phases = [update.progress.phase async for update in server.operations.watch(operation.name)]
     seen = list(dict.fromkeys(phase for phase in phases if phase))
-    order = ["COPYING", "SEALING", "WRITING", "VERIFYING"]
+    order = ["COPYING", "WRITING", "VERIFYING"]
     assert seen == [phase for phase in order if phase in seen]
     assert seen[-1] == "VERIFYING"
 
@@ -179,11 +185,39 @@ async def test_store_without_device(server):
 
 
 async def test_two_backups_of_one_session(server):
-    """Each has its own name; the fingerprint says that it is the same device."""
+    """The second one stores nothing when nothing has changed, and knows the first."""
     server.pair()
     first, second = await server.back_up(), await server.back_up()
-    assert first.name != second.name
+    assert first.name.backup_id < second.name.backup_id
     assert first.device_fingerprint == second.device_fingerprint != ""
+    assert (first.seq, first.parent) == (1, "")
+    assert (second.seq, second.parent) == (2, str(first.name))
+    assert (second.new_bytes, second.size_bytes) == (0, first.size_bytes)
+    assert second.sha256 == first.sha256
+
+
+async def test_cost_follows_change(server, make_store):
+    """After a small change a few pages are stored; the older backup stays what it was."""
+    store = server.pair()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        add_sessions(engine, JID, 2000, start=100)
+    first = await server.back_up()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_sessions SET session = '{}' WHERE their_id = '900200_1:0'")
+    second = await server.back_up()
+    assert 0 < second.new_bytes < 40_000 < first.new_bytes / 10
+    server.stop()
+    for backup in (first, second):
+        await server.restore(backup.name, force=True, mode=RestoreMode.REKEY)
+
+
+CALLS = 9  # to storage, for a backup that stores a few pages
+
+
+def change(store):
+    """The engine writes something."""
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_device SET push_name = push_name || '!'")
 
 
 ANSWERS = {
@@ -194,16 +228,18 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", range(1, CALLS + 1))
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name)
 async def test_storage_fails_once(server, number, fault):
     """Whatever storage does at whichever call: a good backup, or none and an error.
 
-    The calls are: put the image, read it, put the manifest, read it. A copy that cannot be read
-    may be left and is then SUSPECT. Whatever says ACTIVE can be restored, the older one among it.
+    The calls are: look for a name, look for the parent, read it, read the ends of its pack, put the
+    new pack, read it, put the manifest, read it. A copy that cannot be read may be left and is then
+    SUSPECT. Whatever says ACTIVE can be restored, the older one among it.
     """
-    server.pair()
+    store = server.pair()
     older = await server.back_up()
+    change(store)
     faulty = server.faulty["local"]
     calls = len(faulty.calls)
     faulty.rule = lambda call: fault if call.number == calls + number else None
@@ -234,12 +270,14 @@ async def test_storage_fails_once(server, number, fault):
     ids=lambda value: getattr(value, "name", value),
 )
 async def test_lying_storage(server, fault, reason):
-    """A storage that loses or changes the image never gets a manifest."""
-    server.pair()
+    """A storage that loses or changes what is new never gets a manifest."""
+    store = server.pair()
+    older = await server.back_up()
+    change(store)
     server.faulty["local"].rule = lambda call: fault if call.verb == "put" else None
     done = await server.end_of(await server.service.create(ANN))
     assert done.failure.reason == reason
-    assert await server.service.list() == []
+    assert [backup.name for backup in await server.service.list()] == [older.name]
 
 
 async def test_storage_is_down(server):
@@ -253,11 +291,14 @@ async def test_storage_is_down(server):
     await server.back_up()
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", range(2, CALLS + 1))
 async def test_cancelled(server, number):
     """A cancelled backup leaves no backup that is not good, and no plain copy."""
-    server.pair()
+    store = server.pair()
+    await server.back_up()
+    change(store)
     faulty = server.faulty["local"]
+    number += len(faulty.calls)
     reached, go = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -297,7 +338,7 @@ async def test_tampered_manifest_is_shown(server, spaces):
     """A backup whose manifest was changed is listed as SUSPECT, not hidden and not believed."""
     server.pair()
     backup = await server.back_up()
-    key = f"backups/ann/{backup.name.backup_id}/manifest"
+    key = f"snapshots/ann/{backup.name.backup_id}"
     data, info = spaces["local"].objects[key]
     spaces["local"].objects[key] = (flip_bit(data), info)
     (listed,) = await server.service.list()
@@ -314,12 +355,7 @@ async def test_list(server):
         names.append((await server.back_up(ANN)).name)
         names.append((await server.back_up(BEA, location=REMOTE if turn else None)).name)
     memory = server.faulty["local"]
-    for key in (
-        "backups/ann/x",
-        "other/manifest",
-        "backups/0bad/x/manifest",
-        "backups/ann/i/image",
-    ):
+    for key in ("snapshots/ann/x/y", "other/ann/x", "snapshots/0bad/x", "snapshots/x"):
         memory.put(key, b"")
     newest = names[::-1]
     assert [backup.name for backup in await server.service.list()] == newest

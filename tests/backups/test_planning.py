@@ -3,16 +3,19 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.backups.manifest import FORMAT_VERSION, Manifest, ManifestInvalid
 from server.backups.model import RestoreMode
 from server.backups.planning import doubts_about_exact, plan_restore
 from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
 from server.core.names import BackupName, SessionName
 from server.sessions.model import DesiredState, Session, State
+from server.vault.history import stand
+from server.vault.manifest import FORMAT_VERSION, Layout, Manifest, ManifestInvalid, PackRef, Parent
 from server.vault.model import BackupKind, BackupState
 
 ANN, BEA = SessionName("ann"), SessionName("bea")
@@ -29,9 +32,20 @@ MANIFEST = Manifest(
     labels={"team": "a"},
     proxy_url="http://user:geheim@proxy",
     engine_version="neonize/0.5.2",
-    logical_bytes=4096,
-    logical_sha256="0" * 64,
+    seq=2,
+    parent=Parent(backup_id="b0", sha256="1" * 64, seq=1),
+    layout=Layout(
+        term="t" * 16,
+        packs=(PackRef("p1", 9000, "2" * 64, 3), PackRef("p2", 5000, "3" * 64, 1)),
+        page_map=(2, 0, 0, 1, 1, 0, 1, 0, 2),
+        page_count=4,
+        image_bytes=4 * 4096,
+        image_sha256="0" * 64,
+        new_bytes=5000,
+    ),
     state=BackupState.ACTIVE,
+    verify_time=TAKEN,
+    verify_level=4,
 )
 SESSION = Session(
     name=ANN,
@@ -47,7 +61,7 @@ SESSION = Session(
 
 def plan(manifest=MANIFEST, present=SESSION, mode=RestoreMode.AUTO, target=ANN, newest=0):
     return plan_restore(
-        manifest,
+        stand(manifest, "4" * 64, (), ()),
         target=target,
         present=present,
         has_store=False,
@@ -142,14 +156,27 @@ def test_manifest_round_trip():
 
 def test_manifest_of_a_later_version():
     """Unknown fields are passed over, an unknown format is refused."""
-    later = MANIFEST.encode()[:-1] + b',"invented_later":1}'
+    fields = msgspec.msgpack.decode(zstandard.decompress(MANIFEST.encode()))
+    later = zstandard.compress(msgspec.msgpack.encode(fields | {"invented_later": 1}))
     assert Manifest.decode(later) == MANIFEST
     with pytest.raises(ManifestInvalid, match="later format"):
         Manifest.decode(replace(MANIFEST, format_version=FORMAT_VERSION + 1).encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"format_version":1}'])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", *map(zstandard.compress, (b"", b"\x80", b"\x90", b"\x81\xaeformat_version\x02"))],
+)
 def test_not_a_manifest(data):
     """Anything else is refused."""
     with pytest.raises(ManifestInvalid):
         Manifest.decode(data)
+
+
+@pytest.mark.parametrize("page_map", [(), (1, 0), (3, 0, 0), (4, 2, 0), (-1, 0, 0, 5, 0, 0)])
+def test_a_map_that_is_none(page_map):
+    """Nor is one whose pages are nowhere."""
+    with pytest.raises(ManifestInvalid):
+        Manifest.decode(
+            replace(MANIFEST, layout=replace(MANIFEST.layout, page_map=page_map)).encode()
+        )

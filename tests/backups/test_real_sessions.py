@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from server.backups.keyring import Keyring
 from server.backups.locations import Locations
 from server.backups.model import RestoreMode
 from server.backups.operations import Operations
@@ -26,6 +25,7 @@ from server.sessions.pairing import QrChallenge
 from server.sessions.recipient import Recipient
 from server.sessions.registry import SessionRegistry
 from server.state.database import Database
+from server.vault.masterkeys.file import FileKey
 from server.vault.model import Backup, BackupKind, BackupState
 from simulator import Simulator
 from storage_backends.registry import Registry
@@ -55,7 +55,7 @@ class Server:
     async def running(self) -> AsyncIterator["Server"]:
         clock = SystemClock()
         self.data_dir.mkdir(mode=0o700)
-        keyring = Keyring.load_or_create(self._kept / "backup.key")
+        masters = FileKey.load_or_create(self._kept / "backup.key")
         async with asyncio.timeout(2 * SECONDS), AsyncExitStack() as stack:
             enter = stack.enter_async_context
             database = await enter(Database.open(f"sqlite:///{self.data_dir / 'roost.db'}"))
@@ -78,7 +78,7 @@ class Server:
                     sessions=self.manager,
                     operations=self.operations,
                     locations=locations,
-                    keyring=keyring,
+                    masters=masters,
                     clock=clock,
                     scratch=Scratch(self.data_dir / "scratch"),
                     engine_version=engine.version,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from server.backups.keyring import Key, Keyring
 from server.backups.model import RestoreMode
 from server.core.errors import (
     BackupCorrupt,
@@ -20,6 +19,7 @@ from server.core.errors import (
 )
 from server.core.names import BackupName
 from server.sessions.model import State
+from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupKind
 from storage_backends.faults import flip_bit
 from tests.backups.conftest import ANN, BEA
@@ -40,8 +40,8 @@ async def test_lost_disk(new_server):
         )
         backup = await first.back_up()
         before = contents(store, KEPT)
-        keyring = first.keyring
-    async with new_server("second", keyring) as second:
+        masters = first.masters
+    async with new_server("second", masters) as second:
         assert [found.name for found in await second.service.list()] == [backup.name]
         result = await second.restore(backup.name)
         assert result.plan.mode is RestoreMode.REKEY
@@ -158,7 +158,7 @@ async def test_unreadable_newer_backup(server, spaces):
     server.stop()
     clean = await server.back_up()
     newer = await server.back_up()
-    key = f"backups/ann/{newer.name.backup_id}/manifest"
+    key = f"snapshots/ann/{newer.name.backup_id}"
     data, info = spaces["local"].objects[key]
     spaces["local"].objects[key] = (flip_bit(data), info)
     plan = await server.service.plan(clean.name)
@@ -171,8 +171,8 @@ async def test_another_servers_records(new_server):
         first.pair()
         first.stop()
         backup = await first.back_up()
-        keyring = first.keyring
-    async with new_server("second", keyring) as second:
+        masters = first.masters
+    async with new_server("second", masters) as second:
         second.pair()
         second.stop()
         plan = await second.service.plan(backup.name)
@@ -263,7 +263,7 @@ async def test_missing_key(new_server):
     async with new_server("first") as first:
         first.pair()
         backup = await first.back_up()
-    async with new_server("second", Keyring([Key.generate()])) as second:
+    async with new_server("second", [FileKey.generate()]) as second:
         for call in (second.service.get, second.service.plan, second.service.restore):
             with pytest.raises(BackupKeyMissing):
                 await call(backup.name)
@@ -279,7 +279,8 @@ async def test_unknown_backup(server):
 
 def changes(objects, name, other):
     """Ways to tamper with a stored backup, each giving the object to change and its new bytes."""
-    image, manifest = (f"backups/ann/{name.backup_id}/{part}" for part in ("image", "manifest"))
+    image, newer = sorted(key for key in objects if key.startswith("packs/ann/"))
+    manifest = f"snapshots/ann/{name.backup_id}"
     data = objects[image][0]
     yield "flipped", image, flip_bit(data)
     yield "first bit", image, flip_bit(data, 0)
@@ -287,18 +288,21 @@ def changes(objects, name, other):
     yield "cut", image, data[:-1]
     yield "empty", image, b""
     yield "grown", image, data + b"\0"
-    yield "swapped", image, objects[f"backups/ann/{other.backup_id}/image"][0]
+    yield "swapped", image, objects[newer][0]
     yield "missing", image, None
     yield "manifest flipped", manifest, flip_bit(objects[manifest][0])
     yield "manifest cut", manifest, objects[manifest][0][:40]
-    yield "manifest swapped", manifest, objects[f"backups/ann/{other.backup_id}/manifest"][0]
+    yield "manifest swapped", manifest, objects[f"snapshots/ann/{other.backup_id}"][0]
     yield "manifest is the image", manifest, data
 
 
 async def test_tampering(server, spaces):
     """Whatever is changed in storage is found and named, the session is left alone."""
-    server.pair()
-    backup, other = await server.back_up(), await server.back_up()
+    store = server.pair()
+    backup = await server.back_up()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_device SET push_name = 'Anna'")
+    other = await server.back_up()
     server.stop()
     objects = spaces["local"].objects
     before = dict(objects)
@@ -316,6 +320,7 @@ async def test_tampering(server, spaces):
             reason, message = failure.reason, failure.message
         assert reason == "BACKUP_CORRUPT", what
         assert str(backup.name) in message
+        assert key in message
         assert server.sessions.get(ANN).store_epoch == 1
         objects.clear()
         objects.update(before)
@@ -353,7 +358,8 @@ async def test_failed_restore_leaves_no_session(server, spaces):
     server.pair()
     backup = await server.back_up()
     server.stop()
-    del spaces["local"].objects[f"backups/ann/{backup.name.backup_id}/image"]
+    (pack,) = [key for key in spaces["local"].objects if key.startswith("packs/ann/")]
+    del spaces["local"].objects[pack]
     operation, _ = await server.service.restore(backup.name, BEA)
     assert (await server.end_of(operation)).failure.reason == "BACKUP_CORRUPT"
     assert [str(session.name) for session in server.sessions.list(states=frozenset(State))] == [

@@ -161,7 +161,7 @@ async def test_a_damaged_backup_is_data_loss(api, tmp_path):
     backup = await back_up(api)
     await stop(api)
     backup_id = backup.name.rpartition("/")[2]
-    (manifest,) = (tmp_path / "data" / "backups").rglob(f"{backup_id}/manifest*")
+    (manifest,) = (tmp_path / "data" / "backups").rglob(f"snapshots/*/{backup_id}*")
     manifest.chmod(0o600)
     manifest.write_bytes(manifest.read_bytes()[:-1] + b"x")
     for call in (
