@@ -12,10 +12,11 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     │   ├── SessionExists, RecipientNotFound, EtagMismatch, OperationInProgress
     │   └── Precondition
     │       ├── SessionWrongState, SessionNotPaired, SessionAlreadyPaired, CredentialsExist
-    │       ├── SessionLeased
+    │       ├── SessionLeased, StoreLost
     │       └── PairingExpired, PairingRejected, ClientOutdated
     ├── BackupError
-    │   └── ExactRestoreUnsafe, BackupNotRestorable, BackupKeyMissing, BackupCorrupt
+    │   ├── ExactRestoreUnsafe, BackupNotRestorable, BackupRevoked, BackupTooNew
+    │   └── BackupKeyMissing, BackupCorrupt, RestoreRolledBack
     ├── OperationEnded
     │   └── OperationCancelled, OperationInterrupted
     ├── TrashItemKept, TrashItemUnusable, PassphraseWrong, ExportCorrupt, CredentialsInvalid,
@@ -220,6 +221,12 @@ class SessionLeased(Precondition):
     reason: ClassVar[str] = "SESSION_LEASED"
 
 
+class StoreLost(Precondition):
+    """The session's credential store is missing or no database; restore a backup."""
+
+    reason: ClassVar[str] = "STORE_LOST"
+
+
 class PairingExpired(Precondition):
     """Nobody scanned the QR code or typed the pairing code in time."""
 
@@ -272,6 +279,59 @@ class BackupNotRestorable(BackupError):
     def metadata(self) -> dict[str, str]:
         """Adds the state."""
         return {"backup": self.backup, "state": self.state}
+
+
+@dataclass(kw_only=True, eq=False)
+class BackupRevoked(BackupError):
+    """The device was logged out after the backup; set force to try it all the same."""
+
+    reason: ClassVar[str] = "BACKUP_REVOKED"
+    why: str
+
+    @property
+    def message(self) -> str:
+        """Says how."""
+        return (
+            f"The device was logged out after this backup ({self.why}): WhatsApp will probably "
+            "refuse it. Set force to try it all the same."
+        )
+
+    def metadata(self) -> dict[str, str]:
+        """Adds why."""
+        return {"backup": self.backup, "why": self.why}
+
+
+@dataclass(kw_only=True, eq=False)
+class BackupTooNew(BackupError):
+    """A newer engine wrote the backup; upgrade the server."""
+
+    reason: ClassVar[str] = "BACKUP_TOO_NEW"
+    schema_version: str
+
+    def metadata(self) -> dict[str, str]:
+        """Adds the schema of its store."""
+        return {"backup": self.backup, "schemaVersion": self.schema_version}
+
+
+@dataclass(kw_only=True, eq=False)
+class RestoreRolledBack(BackupError):
+    """The restored session did not connect; everything is as it was before."""
+
+    reason: ClassVar[str] = "RESTORE_ROLLED_BACK"
+    session: str
+    condition: str
+
+    @property
+    def message(self) -> str:
+        """Says what the session showed."""
+        return (
+            f"{self.session} did not connect with the restored credentials ({self.condition}); "
+            "everything is as it was before."
+        )
+
+    def metadata(self) -> dict[str, str]:
+        """Adds the session and the reason of its condition."""
+        return {"backup": self.backup, "session": self.session, "condition": self.condition}
 
 
 class BackupKeyMissing(BackupError):
