@@ -4,6 +4,7 @@ The files are copies. Beside the database its `-wal` or `-journal` may come alon
 into account; without a `-wal` that must have been there, the last steps are missing.
 """
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from server.backups.snapshot import write_private
 from server.core.errors import CredentialsInvalid
 
 from .device import NOT_PAIRED
@@ -82,11 +82,17 @@ def _lay_out(files: Sequence[CredentialsFile], path: Path) -> tuple[str, ...]:
         if others:
             raise CredentialsInvalid(problem=f"the {ending} file is of another database")
         if given.get(main.name + ending):
-            write_private(path.with_name(path.name + ending), given[main.name + ending])
-    write_private(path, main.data)
+            _write(path.with_name(path.name + ending), given[main.name + ending])
+    _write(path, main.data)
     if main.data[_WAL_MARK] == _IN_WAL_MODE and not given.get(f"{main.name}-wal"):
         return ("the database came without its -wal file, and with it perhaps the last steps",)
     return ()
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
 
 
 def _check(store: sqlite3.Connection) -> None:
