@@ -122,6 +122,7 @@ async def running(
             engine_version=engine.version,
         )
         first_backups.service = await stack.enter_async_context(backups)
+        await stack.enter_async_context(backups.keys)
         trash = await stack.enter_async_context(
             TrashRoom(
                 folder=settings.data_dir / "trash",

@@ -3,4 +3,9 @@
 import pytest
 
 pytest.register_assert_rewrite("storage_backends.testing")
-pytest_plugins = ["tests.support.postgres", "tests.support.s3", "tests.support.stores"]
+pytest_plugins = [
+    "tests.support.kms",
+    "tests.support.postgres",
+    "tests.support.s3",
+    "tests.support.stores",
+]

@@ -19,6 +19,7 @@ from server.vault.storing import OnStored, store_image
 from server.vault.workers import Workers
 
 from .catalog import Catalog
+from .keykeeping import KeyKeeper
 from .operations import Report
 from .ports import Sessions
 from .scratch import Scratch
@@ -37,6 +38,7 @@ class Maker:
 
     sessions: Sessions
     catalog: Catalog
+    keys: KeyKeeper
     workers: Workers
     scratch: Scratch
     clock: Clock
@@ -55,6 +57,7 @@ class Maker:
         StorageUnavailable, StorageMisconfigured: then there is no backup.
         """
         repository = await self.catalog.repository(location)
+        await self.keys.before_backup(name.session, location)
         with self.scratch.folder() as folder:
             image = folder / "image.db"
             report("COPYING")

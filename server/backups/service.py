@@ -15,6 +15,7 @@ from server.vault.model import Backup, BackupKind, BackupState
 from server.vault.workers import Workers
 
 from .catalog import Catalog
+from .keykeeping import KeyKeeper
 from .locations import Locations
 from .making import Maker
 from .model import (
@@ -57,7 +58,11 @@ class BackupService:
         self._workers = Workers()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._catalog = Catalog(locations, masters, self._workers, clock)
-        self._maker = Maker(sessions, self._catalog, self._workers, scratch, clock, engine_version)
+        places = [location.name for location in locations.list()]
+        self.keys = KeyKeeper(places, self._catalog.repository, clock)
+        self._maker = Maker(
+            sessions, self._catalog, self.keys, self._workers, scratch, clock, engine_version
+        )
         self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
 
     async def __aenter__(self) -> Self:

@@ -174,7 +174,7 @@ class DataKeys:
             done["added"] += covered - repaired
             done["delayed"] += len(wanted - whole) - covered
         self._covered -= waiting
-        self._covered |= {owner for owner, _ in terms} - waiting
+        self._covered |= ({owner for owner, _ in terms} | {session_id or ""}) - waiting
         return Rewrapped(unreadable=tuple(unreadable), **done)
 
     async def retire(self, master_id: str) -> Retired:

@@ -9,12 +9,14 @@ from server.core.errors import (
     QuotaExceeded,
     StorageMisconfigured,
     StorageUnavailable,
+    VaultCorrupt,
 )
 from server.core.names import StorageLocationName
 from storage_backends.errors import BackendUnavailable, ObjectTooLarge, StorageError
 from storage_backends.errors import QuotaExceeded as StorageFull
 
 from .masterkeys.base import MasterKeyUnavailable
+from .wraps import KeyCorrupt
 
 
 @contextmanager
@@ -24,6 +26,9 @@ def storage_errors(name: StorageLocationName) -> Iterator[None]:
         yield
     except StorageError as error:
         raise _domain_error(error, name) from error
+    except KeyCorrupt as error:
+        problem = f"{error.object} is damaged"
+        raise VaultCorrupt(storage_location=str(name), problem=problem) from error
     except MasterKeyUnavailable as error:
         raise KeyUnavailable from error
 
