@@ -48,6 +48,7 @@ class Standing:
     sha256: str  # of the sealed manifest
     state: BackupState
     state_reason: str
+    state_time: datetime
     verify_time: datetime
     verify_level: int
     is_pinned: bool = False
@@ -75,6 +76,7 @@ def stand(
         sha256=sha256,
         state=manifest.state,
         state_reason=manifest.state_reason,
+        state_time=manifest.create_time,
         verify_time=manifest.verify_time,
         verify_level=manifest.verify_level,
     )
@@ -85,17 +87,28 @@ def stand(
                     standing,
                     state=BackupState.ACTIVE,
                     state_reason="",
+                    state_time=mark.time,
                     verify_time=mark.time,
                     verify_level=max(mark.level, standing.verify_level),
                 )
             case MarkKind.SUSPECT:
-                standing = replace(standing, state=BackupState.SUSPECT, state_reason=mark.reason)
+                standing = replace(
+                    standing,
+                    state=BackupState.SUSPECT,
+                    state_reason=mark.reason,
+                    state_time=mark.time,
+                )
             case MarkKind.PINNED | MarkKind.UNPINNED:
                 standing = replace(standing, is_pinned=mark.kind is MarkKind.PINNED)
     revoked = [mark for mark in lineage if mark.kind is MarkKind.REVOKED]
     later = [mark for mark in revoked if mark.time >= manifest.create_time]
     if later and standing.state is BackupState.ACTIVE:
-        standing = replace(standing, state=BackupState.REVOKED, state_reason=later[0].reason)
+        standing = replace(
+            standing,
+            state=BackupState.REVOKED,
+            state_reason=later[0].reason,
+            state_time=later[0].time,
+        )
     return standing
 
 
@@ -126,7 +139,7 @@ async def read_marks(repository: Repository, session: SessionName) -> dict[str, 
 async def read_standing(repository: Repository, name: BackupName) -> Standing:
     """One backup with its marks. Raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
     manifest, sha256 = await repository.read_manifest_and_hash(name)
-    return _with_marks(manifest, sha256, await read_marks(repository, name.session))
+    return with_marks(manifest, sha256, await read_marks(repository, name.session))
 
 
 async def read_history(
@@ -145,11 +158,12 @@ async def read_history(
         except (BackupCorrupt, BackupKeyMissing) as error:
             unreadable[name] = error
         else:
-            standings.append(_with_marks(manifest, sha256, marks))
+            standings.append(with_marks(manifest, sha256, marks))
     return History(standings=tuple(standings), unreadable=unreadable)
 
 
-def _with_marks(manifest: Manifest, sha256: str, marks: Mapping[str, list[Mark]]) -> Standing:
+def with_marks(manifest: Manifest, sha256: str, marks: Mapping[str, list[Mark]]) -> Standing:
+    """A backup with those of its session's marks that are about it."""
     own = marks.get(manifest.name.backup_id, [])
     lineage = marks.get(objects.lineage(manifest.device_fingerprint), [])
     return stand(manifest, sha256, own, lineage if manifest.device_fingerprint else [])
