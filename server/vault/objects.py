@@ -17,6 +17,7 @@ TRASH = "trash"
 TOMBSTONES = "tombstones"
 LEASES = "leases"
 SERVERS = "servers"
+TURN = "leases/_vault"  # no session can have this id
 LINEAGE_DIGITS = 16
 
 
