@@ -62,7 +62,7 @@ class Maker:
             image = folder / "image.db"
             report("COPYING")
             before, after, total = await self._copy(name.session, image)
-            parent, chain = await _find_parent(repository, name)
+            parent, chain = await find_parent(repository, name)
             report("WRITING", 0, total)
 
             def on_stored(done: int) -> None:
@@ -147,7 +147,7 @@ def _take(store: Path, image: Path) -> int:
     return image.stat().st_size
 
 
-async def _find_parent(
+async def find_parent(
     repository: Repository, name: BackupName
 ) -> tuple[Manifest | None, Parent | None]:
     """The newest older backup of the session that can be read, and the link to it.

@@ -1,7 +1,8 @@
 """Backups and restores of sessions' credentials, as the API offers them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ from .model import (
 )
 from .operation import Operation
 from .operations import Operations, Report
+from .porting import Export, Porter
 from .ports import Sessions
 from .restoring import Restorer
 from .scratch import Scratch
@@ -64,6 +66,7 @@ class BackupService:
             sessions, self._catalog, self.keys, self._workers, scratch, clock, engine_version
         )
         self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
+        self._porter = Porter(self._catalog, self._workers, scratch, clock, self._slots)
 
     async def __aenter__(self) -> Self:
         await self._workers.__aenter__()
@@ -180,6 +183,25 @@ class BackupService:
 
         operation = await self._operations.start(target=str(into), session=into, work=work)
         return operation, plan
+
+    def exporting(self, name: BackupName, passphrase: str) -> AbstractAsyncContextManager[Export]:
+        """A backup as one portable file; see `Porter.exporting`."""
+        return self._porter.exporting(name, passphrase)
+
+    async def import_file(
+        self,
+        session: SessionName,
+        location: StorageLocationName | None,
+        passphrase: str,
+        pieces: AsyncIterator[bytes],
+    ) -> Backup:
+        """Makes a backup of such a file; see `Porter.import_file`.
+
+        Raises as that, and StorageLocationNotFound.
+        """
+        place = location or self._locations.primary
+        self._locations.check(place)
+        return await self._porter.import_file(session, place, passphrase, pieces)
 
     def _check_paired(self, name: SessionName) -> Session:
         session = self._sessions.get(name, show_deleted=False)

@@ -21,6 +21,7 @@ LONGEST_DISPLAY_NAME = 256
 LONGEST_LABEL_VALUE = 256
 LONGEST_TEXT_BYTES = 65_536
 LONGEST_PROXY_URL = 512
+SHORTEST_PASSPHRASE = 8
 PASSWORD_MASK = "***"  # noqa: S105  (what is shown instead of one)
 _LABEL_KEY = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -125,6 +126,13 @@ def request_id(value: str, field: str = "request_id") -> str:
     if value and (not _UUID.fullmatch(value) or UUID(value).version != 4):  # noqa: PLR2004
         raise FieldInvalid(field=field, problem="must be a UUID4")
     return value.lower()
+
+
+def passphrase(value: str, field: str = "passphrase") -> str:
+    """Long enough to be worth the sealing. The value is never repeated."""
+    if len(value) < SHORTEST_PASSPHRASE:
+        raise FieldInvalid(field=field, problem=f"at least {SHORTEST_PASSPHRASE} characters")
+    return value
 
 
 def duration(

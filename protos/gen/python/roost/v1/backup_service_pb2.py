@@ -26,7 +26,7 @@ from roost.v1 import backup_pb2 as roost_dot_v1_dot_backup__pb2
 from roost.v1 import operation_pb2 as roost_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1droost/v1/backup_service.proto\x12\x08roost.v1\x1a\x15roost/v1/backup.proto\x1a\x18roost/v1/operation.proto\"S\n\x13\x43reateBackupRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10storage_location\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\">\n\x14\x43reateBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\" \n\x10GetBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x11GetBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"K\n\x12ListBackupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Q\n\x13ListBackupsResponse\x12!\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x10.roost.v1.Backup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x04mode\x18\x05 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\"d\n\x15RestoreBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.roost.v1.RestorePlan\"D\n\x1bListStorageLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x1cListStorageLocationsResponse\x12\x34\n\x11storage_locations\x18\x01 \x03(\x0b\x32\x19.roost.v1.StorageLocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa9\x03\n\rBackupService\x12M\n\x0c\x43reateBackup\x12\x1d.roost.v1.CreateBackupRequest\x1a\x1e.roost.v1.CreateBackupResponse\x12\x44\n\tGetBackup\x12\x1a.roost.v1.GetBackupRequest\x1a\x1b.roost.v1.GetBackupResponse\x12J\n\x0bListBackups\x12\x1c.roost.v1.ListBackupsRequest\x1a\x1d.roost.v1.ListBackupsResponse\x12P\n\rRestoreBackup\x12\x1e.roost.v1.RestoreBackupRequest\x1a\x1f.roost.v1.RestoreBackupResponse\x12\x65\n\x14ListStorageLocations\x12%.roost.v1.ListStorageLocationsRequest\x1a&.roost.v1.ListStorageLocationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1droost/v1/backup_service.proto\x12\x08roost.v1\x1a\x15roost/v1/backup.proto\x1a\x18roost/v1/operation.proto\"S\n\x13\x43reateBackupRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10storage_location\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\">\n\x14\x43reateBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\" \n\x10GetBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x11GetBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"K\n\x12ListBackupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Q\n\x13ListBackupsResponse\x12!\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x10.roost.v1.Backup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x04mode\x18\x05 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\"d\n\x15RestoreBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.roost.v1.RestorePlan\"7\n\x13\x45xportBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\"\xa7\x01\n\x14\x45xportBackupResponse\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.roost.v1.ExportBackupResponse.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a=\n\x06Header\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\x12\x11\n\tfile_name\x18\x02 \x01(\tB\x06\n\x04part\"\xae\x01\n\x13ImportBackupRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.roost.v1.ImportBackupRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x46\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x18\n\x10storage_location\x18\x03 \x01(\tB\x06\n\x04part\"8\n\x14ImportBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"D\n\x1bListStorageLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x1cListStorageLocationsResponse\x12\x34\n\x11storage_locations\x18\x01 \x03(\x0b\x32\x19.roost.v1.StorageLocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcb\x04\n\rBackupService\x12M\n\x0c\x43reateBackup\x12\x1d.roost.v1.CreateBackupRequest\x1a\x1e.roost.v1.CreateBackupResponse\x12\x44\n\tGetBackup\x12\x1a.roost.v1.GetBackupRequest\x1a\x1b.roost.v1.GetBackupResponse\x12J\n\x0bListBackups\x12\x1c.roost.v1.ListBackupsRequest\x1a\x1d.roost.v1.ListBackupsResponse\x12P\n\rRestoreBackup\x12\x1e.roost.v1.RestoreBackupRequest\x1a\x1f.roost.v1.RestoreBackupResponse\x12O\n\x0c\x45xportBackup\x12\x1d.roost.v1.ExportBackupRequest\x1a\x1e.roost.v1.ExportBackupResponse0\x01\x12O\n\x0cImportBackup\x12\x1d.roost.v1.ImportBackupRequest\x1a\x1e.roost.v1.ImportBackupResponse(\x01\x12\x65\n\x14ListStorageLocations\x12%.roost.v1.ListStorageLocationsRequest\x1a&.roost.v1.ListStorageLocationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,10 +49,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESTOREBACKUPREQUEST']._serialized_end=640
   _globals['_RESTOREBACKUPRESPONSE']._serialized_start=642
   _globals['_RESTOREBACKUPRESPONSE']._serialized_end=742
-  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_start=744
-  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_end=812
-  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_start=814
-  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_end=923
-  _globals['_BACKUPSERVICE']._serialized_start=926
-  _globals['_BACKUPSERVICE']._serialized_end=1351
+  _globals['_EXPORTBACKUPREQUEST']._serialized_start=744
+  _globals['_EXPORTBACKUPREQUEST']._serialized_end=799
+  _globals['_EXPORTBACKUPRESPONSE']._serialized_start=802
+  _globals['_EXPORTBACKUPRESPONSE']._serialized_end=969
+  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_start=900
+  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_end=961
+  _globals['_IMPORTBACKUPREQUEST']._serialized_start=972
+  _globals['_IMPORTBACKUPREQUEST']._serialized_end=1146
+  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_start=1068
+  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_end=1138
+  _globals['_IMPORTBACKUPRESPONSE']._serialized_start=1148
+  _globals['_IMPORTBACKUPRESPONSE']._serialized_end=1204
+  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_start=1206
+  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_end=1274
+  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_start=1276
+  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_end=1385
+  _globals['_BACKUPSERVICE']._serialized_start=1388
+  _globals['_BACKUPSERVICE']._serialized_end=1975
 # @@protoc_insertion_point(module_scope)

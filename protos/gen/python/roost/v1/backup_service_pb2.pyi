@@ -78,6 +78,52 @@ class RestoreBackupResponse(_message.Message):
     plan: _backup_pb2.RestorePlan
     def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., plan: _Optional[_Union[_backup_pb2.RestorePlan, _Mapping]] = ...) -> None: ...
 
+class ExportBackupRequest(_message.Message):
+    __slots__ = ("name", "passphrase")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PASSPHRASE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    passphrase: str
+    def __init__(self, name: _Optional[str] = ..., passphrase: _Optional[str] = ...) -> None: ...
+
+class ExportBackupResponse(_message.Message):
+    __slots__ = ("header", "chunk")
+    class Header(_message.Message):
+        __slots__ = ("backup", "file_name")
+        BACKUP_FIELD_NUMBER: _ClassVar[int]
+        FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+        backup: _backup_pb2.Backup
+        file_name: str
+        def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ..., file_name: _Optional[str] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: ExportBackupResponse.Header
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[ExportBackupResponse.Header, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class ImportBackupRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    class Header(_message.Message):
+        __slots__ = ("parent", "passphrase", "storage_location")
+        PARENT_FIELD_NUMBER: _ClassVar[int]
+        PASSPHRASE_FIELD_NUMBER: _ClassVar[int]
+        STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+        parent: str
+        passphrase: str
+        storage_location: str
+        def __init__(self, parent: _Optional[str] = ..., passphrase: _Optional[str] = ..., storage_location: _Optional[str] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: ImportBackupRequest.Header
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[ImportBackupRequest.Header, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class ImportBackupResponse(_message.Message):
+    __slots__ = ("backup",)
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    backup: _backup_pb2.Backup
+    def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ...) -> None: ...
+
 class ListStorageLocationsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BackupServiceStub:
-    """Backs up and restores credentials. Nothing here deletes any.
+    """Backs up and restores credentials. Nothing here destroys any.
     """
 
     def __init__(self, channel):
@@ -55,6 +55,16 @@ class BackupServiceStub:
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.FromString,
                 _registered_method=True)
+        self.ExportBackup = channel.unary_stream(
+                '/roost.v1.BackupService/ExportBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.ExportBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.ExportBackupResponse.FromString,
+                _registered_method=True)
+        self.ImportBackup = channel.stream_unary(
+                '/roost.v1.BackupService/ImportBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.FromString,
+                _registered_method=True)
         self.ListStorageLocations = channel.unary_unary(
                 '/roost.v1.BackupService/ListStorageLocations',
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ListStorageLocationsRequest.SerializeToString,
@@ -63,7 +73,7 @@ class BackupServiceStub:
 
 
 class BackupServiceServicer:
-    """Backs up and restores credentials. Nothing here deletes any.
+    """Backs up and restores credentials. Nothing here destroys any.
     """
 
     def CreateBackup(self, request, context):
@@ -89,6 +99,20 @@ class BackupServiceServicer:
 
     def RestoreBackup(self, request, context):
         """Starts a restore, or plans one; the session must not be running.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportBackup(self, request, context):
+        """Sends a backup as one portable file, sealed with a passphrase.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportBackup(self, request_iterator, context):
+        """Makes a backup of such a file. Touches no session; RestoreBackup comes after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +148,16 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.FromString,
                     response_serializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.SerializeToString,
             ),
+            'ExportBackup': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.ExportBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.ExportBackupResponse.SerializeToString,
+            ),
+            'ImportBackup': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.SerializeToString,
+            ),
             'ListStorageLocations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStorageLocations,
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.ListStorageLocationsRequest.FromString,
@@ -138,7 +172,7 @@ def add_BackupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BackupService:
-    """Backs up and restores credentials. Nothing here deletes any.
+    """Backs up and restores credentials. Nothing here destroys any.
     """
 
     @staticmethod
@@ -239,6 +273,60 @@ class BackupService:
             '/roost.v1.BackupService/RestoreBackup',
             roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.SerializeToString,
             roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/roost.v1.BackupService/ExportBackup',
+            roost_dot_v1_dot_backup__service__pb2.ExportBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.ExportBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportBackup(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/roost.v1.BackupService/ImportBackup',
+            roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.FromString,
             options,
             channel_credentials,
             insecure,
