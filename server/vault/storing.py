@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,9 +61,9 @@ async def store_image(
     known: dict[bytes, Place] = {}
     packs: dict[str, PackRef] = {}
     if parent is not None and parent.layout.term == key.term:
-        known = await _known_pages(repository, session, key, parent.layout)
-        packs = {pack.pack_id: pack for pack in parent.layout.packs}
-        for pack_id in superseded(parent.layout.packs, ids, known):
+        packs = {pack.pack_id: pack for pack in await _whole(repository, session, parent.layout)}
+        known = await _known_pages(repository, session, key, packs.values())
+        for pack_id in superseded([*packs.values()], ids, known):
             del packs[pack_id]
         known = {page: place for page, place in known.items() if place.pack_id in packs}
     new = list(dict.fromkeys(page for page in ids if page not in known))
@@ -114,12 +114,24 @@ def superseded(
     return leaving
 
 
+async def _whole(repository: Repository, session: SessionName, layout: Layout) -> list[PackRef]:
+    """The packs of a layout that storage still has in their full size."""
+    with storage_errors(repository.location):
+        found = await repository.storage.list(objects.folder(objects.PACKS, session))
+    sizes = {info.key: info.size_bytes for info in found}
+    return [
+        pack
+        for pack in layout.packs
+        if sizes.get(objects.pack(session, pack.pack_id)) == pack.size_bytes
+    ]
+
+
 async def _known_pages(
-    repository: Repository, session: SessionName, key: DataKey, layout: Layout
+    repository: Repository, session: SessionName, key: DataKey, packs: Iterable[PackRef]
 ) -> dict[bytes, Place]:
-    """Every page in the packs of a layout; a pack that cannot be read is passed over."""
+    """Every page in these packs; a pack that cannot be read is passed over."""
     known: dict[bytes, Place] = {}
-    for pack in layout.packs:
+    for pack in packs:
         try:
             index = await read_index(repository, session, pack, key)
         except (ObjectMissing, ObjectDamaged):

@@ -211,7 +211,7 @@ async def test_cost_follows_change(server, make_store):
         await server.restore(backup.name, force=True, mode=RestoreMode.REKEY)
 
 
-CALLS = 9  # to storage, for a backup that stores a few pages
+CALLS = 10  # to storage, for a backup that stores a few pages
 
 
 def change(store):
@@ -233,9 +233,9 @@ ANSWERS = {
 async def test_storage_fails_once(server, number, fault):
     """Whatever storage does at whichever call: a good backup, or none and an error.
 
-    The calls are: look for a name, look for the parent, read it, read the ends of its pack, put the
-    new pack, read it, put the manifest, read it. A copy that cannot be read may be left and is then
-    SUSPECT. Whatever says ACTIVE can be restored, the older one among it.
+    The calls are: look for a name, look for the parent, read it, look for its packs, read the ends
+    of one, put the new pack, read it, put the manifest, read it. A copy that cannot be read may be
+    left and is then SUSPECT. Whatever says ACTIVE can be restored, the older one among it.
     """
     store = server.pair()
     older = await server.back_up()
