@@ -2,8 +2,9 @@
 
 URL: `postgresql://user:password@host/database?schema=roost_storage`; everything else in the query
 goes to libpq (`sslmode`, `host=/socket/folder`, ...). The table `objects` is made in its own schema
-when it is missing. A write is one transaction; PostgreSQL itself compares the checksum of what
-arrived, and a full read compares it again. Needs PostgreSQL 11 or newer.
+when it is missing. A write is one statement and so one transaction. Where the line does not protect
+the bytes (TCP without TLS), PostgreSQL compares the checksum of what arrived; a full read compares
+it always. Needs PostgreSQL 11 or newer.
 """
 
 import hashlib
@@ -40,6 +41,7 @@ from .errors import (
 )
 
 PAGE = 1000
+_WRITTEN = ("data", "size", "sha256", "etag", "hash_on_arrival")
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 # By SQLSTATE, the longest prefix first. https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -150,7 +152,7 @@ class PostgresBackend(StorageBackend):
             pool_size=self._config.connections,
             max_overflow=0,
             pool_timeout=seconds,
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",  # every verb is one statement: no BEGIN, no COMMIT
             hide_parameters=True,
             connect_args={
                 "connect_timeout": min(seconds, 10),
@@ -159,7 +161,8 @@ class PostgresBackend(StorageBackend):
             },
         )
         try:
-            with translating(ERRORS, backend=self.name), engine.begin() as connection:
+            whole = engine.execution_options(isolation_level="READ COMMITTED")
+            with translating(ERRORS, backend=self.name), whole.begin() as connection:
                 _prepare(connection, self._table)
         except BaseException:
             engine.dispose()
@@ -175,18 +178,20 @@ class PostgresBackend(StorageBackend):
     def put(
         self, key: str, data: bytes, *, if_absent: bool = False, sha256: str | None = None
     ) -> ObjectInfo:
-        """As in the contract; the server hashes what arrived."""
-        row = _row(key, data, sha256)
-        fresh = insert(self._table).values(row)
+        """As in the contract; where the line is bare, the server hashes what arrived."""
+        fresh = insert(self._table)
         if if_absent:
             fresh = fresh.on_conflict_do_nothing()
         else:
-            columns = {name: fresh.excluded[name] for name in ("data", "size", "sha256", "etag")}
+            columns = {name: fresh.excluded[name] for name in _WRITTEN}
             fresh = fresh.on_conflict_do_update(
                 index_elements=["key"], set_={**columns, "modify_time": sa.func.clock_timestamp()}
             )
-        with self._transaction(key) as connection:
-            written = connection.execute(fresh.returning(*_described(self._table))).one_or_none()
+        described = fresh.returning(*_described(self._table))
+        digest = sha256 or hashlib.sha256(data).hexdigest()
+        with self._statement(key) as connection:
+            row = {"key": key, **_content(connection, data, digest)}
+            written = connection.execute(described, row).one_or_none()
         if written is None:
             raise ObjectExists(backend=self.name, key=key)
         return ObjectInfo(**written._asdict())
@@ -200,7 +205,7 @@ class PostgresBackend(StorageBackend):
             part = "substring(data FROM %s FOR %s)"
             values = [min(offset, 2**31 - 2) + 1, 2**31 - 1 if length is None else length]
         query = f"SELECT {part}, sha256 FROM {place} WHERE key = %s"  # noqa: S608
-        with self._transaction(key) as connection:
+        with self._statement(key) as connection:
             # Binary results are three times as fast, and SQLAlchemy has no way to ask for them.
             driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
             row = driver.execute(query.encode(), [*values, key], binary=True).fetchone()
@@ -214,7 +219,7 @@ class PostgresBackend(StorageBackend):
     def stat(self, key: str) -> ObjectInfo:
         """As in the contract."""
         query = sa.select(*_described(self._table)).where(self._table.c.key == key)
-        with self._transaction(key) as connection:
+        with self._statement(key) as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise ObjectNotFound(backend=self.name, key=key)
@@ -222,7 +227,7 @@ class PostgresBackend(StorageBackend):
 
     def delete(self, key: str) -> None:
         """As in the contract."""
-        with self._transaction(key) as connection:
+        with self._statement(key) as connection:
             connection.execute(sa.delete(self._table).where(self._table.c.key == key))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -234,7 +239,7 @@ class PostgresBackend(StorageBackend):
             query = query.where(columns.key > f"{prefix}/", columns.key < f"{prefix}0")
         last = ""
         while True:
-            with self._transaction(prefix) as connection:
+            with self._statement(prefix) as connection:
                 rows = connection.execute(query.where(columns.key > last)).all()
             for row in rows:
                 yield ObjectInfo(**row._asdict())
@@ -252,20 +257,21 @@ class PostgresBackend(StorageBackend):
         swap = (
             sa.update(self._table)
             .where(self._table.c.key == key, self._table.c.etag == expected)
-            .values(**_row(key, data, None), modify_time=sa.func.clock_timestamp())
+            .values(modify_time=sa.func.clock_timestamp())
             .returning(*_described(self._table))
         )
-        with self._transaction(key) as connection:
-            row = connection.execute(swap).one_or_none()
+        digest = hashlib.sha256(data).hexdigest()
+        with self._statement(key) as connection:
+            row = connection.execute(swap, _content(connection, data, digest)).one_or_none()
         if row is None:
             raise ObjectChanged(backend=self.name, key=key)
         return ObjectInfo(**row._asdict())
 
     @contextmanager
-    def _transaction(self, key: str) -> Iterator[sa.Connection]:
+    def _statement(self, key: str) -> Iterator[sa.Connection]:
         if self._engine is None:
             raise BackendClosed(backend=self.name, key=key)
-        with translating(ERRORS, backend=self.name, key=key), self._engine.begin() as connection:
+        with translating(ERRORS, backend=self.name, key=key), self._engine.connect() as connection:
             yield connection
 
 
@@ -279,13 +285,17 @@ def _table(schema: str) -> sa.Table:
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("sha256", sa.Text, nullable=False),
         sa.Column("etag", sa.Text, nullable=False),
+        sa.Column("hash_on_arrival", sa.Boolean, nullable=False),
         sa.Column(
             "modify_time",
             sa.DateTime(timezone=True),
             nullable=False,
             server_default=sa.func.clock_timestamp(),
         ),
-        sa.CheckConstraint("encode(sha256(data), 'hex') = sha256", name="objects_arrived_whole"),
+        sa.CheckConstraint(
+            "CASE WHEN hash_on_arrival THEN encode(sha256(data), 'hex') = sha256 ELSE true END",
+            name="objects_arrived_whole",
+        ),
     )
 
 
@@ -304,13 +314,16 @@ def _prepare(connection: sa.Connection, table: sa.Table) -> None:
         )
 
 
-def _row(key: str, data: bytes, sha256: str | None) -> dict[str, object]:
+def _content(connection: sa.Connection, data: bytes, digest: str) -> dict[str, object]:
+    """The columns of `_WRITTEN`."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    is_local = driver.pgconn.host.startswith((b"/", b"@"))
     return {
-        "key": key,
         "data": data,
         "size": len(data),
-        "sha256": sha256 or hashlib.sha256(data).hexdigest(),
+        "sha256": digest,
         "etag": secrets.token_hex(12),
+        "hash_on_arrival": not (is_local or driver.pgconn.ssl_in_use),
     }
 
 

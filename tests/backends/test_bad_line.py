@@ -39,37 +39,26 @@ class Storage:
 
 
 @contextlib.contextmanager
-def over_postgresql(url):
-    folder = url.rsplit("host=", 1)[1]
-
-    def connect():
-        end = socket.socket(socket.AF_UNIX)
-        end.connect(f"{folder}/.s.PGSQL.5432")
-        return end
-
-    def config(line):
-        place = urlsplit(url)._replace(query=line)
-        return PostgresConfig.from_url(place)
-
-    commit = Cut(b"COMMIT", answer=b"COMMIT")
-    with Relay.to(connect) as relay:
-        plain = f"host=127.0.0.1&port={relay.port}&sslmode=disable&gssencmode=disable"
+def over_postgresql(server, url):
+    insert, update = (Cut(verb, after_bytes=1 << 20) for verb in (b"INSERT", b"UPDATE"))
+    inserted = Cut(b"INSERT", answer=b"INSERT 0 1")
+    with Relay.to(server.connect) as relay:
+        line = f"host=127.0.0.1&port={relay.port}&sslmode=disable&gssencmode=disable"
+        behind = PostgresConfig.from_url(urlsplit(url)._replace(query=line))
         with (
-            Checked(PostgresBackend(config(f"host={folder}"))) as direct,
-            Checked(PostgresBackend(config(plain))) as backend,
+            Checked(PostgresBackend(PostgresConfig.from_url(urlsplit(url)))) as direct,
+            Checked(PostgresBackend(behind)) as backend,
         ):
-            insert, update = (Cut(verb, after_bytes=1 << 20) for verb in (b"INSERT", b"UPDATE"))
             yield Storage(
                 relay,
                 backend,
                 direct,
-                dict.fromkeys(("put", "if_absent", "cas", "swap", "delete"), commit),
                 {
-                    "put": insert,
-                    "if_absent": insert,
-                    "cas": insert,
-                    "swap": update,
+                    **dict.fromkeys(("put", "if_absent", "cas"), inserted),
+                    "swap": Cut(b"UPDATE", answer=b"UPDATE 1"),
+                    "delete": Cut(b"DELETE", answer=b"DELETE 1"),
                 },
+                {**dict.fromkeys(("put", "if_absent", "cas"), insert), "swap": update},
             )
 
 
@@ -97,7 +86,9 @@ def over_s3(config):
 @pytest.fixture(params=["postgresql", "s3"])
 def storage(request):
     if request.param == "postgresql":
-        line = over_postgresql(request.getfixturevalue("postgres_url"))
+        line = over_postgresql(
+            request.getfixturevalue("postgres"), request.getfixturevalue("postgres_url")
+        )
     else:
         line = over_s3(request.getfixturevalue("s3_config"))
     with line as storage:

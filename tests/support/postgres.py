@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -42,6 +43,12 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """As ROOST_DATABASE_URL wants it."""
         return f"postgresql://postgres@/{database}?host={self._socket_folder}"
+
+    def connect(self) -> socket.socket:
+        """A plain connection to it, for a relay."""
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(f"{self._socket_folder}/.s.PGSQL.5432")
+        return end
 
     def create_database(self) -> str:
         """Makes an empty database and returns its URL."""
