@@ -15,6 +15,8 @@ from server.core.names import SessionName, StorageLocationName
 from server.vault.datakeys import Coverage, DataKeys, Retired, Rewrapped
 from server.vault.storage import storage_errors
 
+from .model import KeyRotation
+
 RETRY = timedelta(minutes=1)
 
 logger = structlog.get_logger(__name__)
@@ -40,22 +42,6 @@ class MasterKeyInfo:
     """`file`, `passphrase` or `external`; empty: not configured here."""
     wraps: int = 0
     """Data keys that are wrapped for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRotation:
-    """What was done to keys, over all storage locations."""
-
-    rotated: int = 0
-    """Sessions that got a new data key."""
-    wraps_added: int = 0
-    wraps_present: int = 0
-    wraps_repaired: int = 0
-    wraps_delayed: int = 0
-    """Still missing, because a master key is away."""
-    wraps_removed: int = 0
-    unreadable: tuple[str, ...] = ()
-    """Terms that no configured master key opens, as `{session_id}/{term}`."""
 
 
 class KeyKeeper:
@@ -88,6 +74,11 @@ class KeyKeeper:
         if self._upkeep is not None:
             self._upkeep.cancel()
         await self._tasks.__aexit__(kind, error, traceback)
+
+    async def caught_up(self) -> None:
+        """Returns when all that was made before is open to every master key."""
+        if self._upkeep is not None:
+            await asyncio.wait([self._upkeep])
 
     async def before_backup(self, session: SessionName, location: StorageLocationName) -> None:
         """Wraps what is missing for a session; costs nothing when there is nothing to do.
@@ -177,8 +168,25 @@ class KeyKeeper:
             if waiting:
                 await self._clock.sleep(RETRY.total_seconds())
 
+    async def _warn(self, location: StorageLocationName) -> None:
+        """Tells of master keys that are not what they were: a misspelt passphrase is a new one."""
+        keys = await self._keys(location)
+        with storage_errors(location):
+            counts, strangers = await keys.counts(), await keys.strangers()
+            new = {each.kind for each in await keys.masters() if each.id not in counts}
+        for master_id, kind in strangers.items():
+            if kind in new:
+                logger.warning(
+                    "vault.master_key_differs",
+                    storage_location=str(location),
+                    kind=kind,
+                    known=master_id,
+                    problem=f"the configured {kind} is another one than was used before",
+                )
+
     async def _is_done(self, location: StorageLocationName) -> bool:
         try:
+            await self._warn(location)
             return not (await self._rewrap(location, None)).delayed
         except DomainError as error:
             place = str(location)

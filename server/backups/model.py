@@ -57,3 +57,19 @@ class TrashRestoreResult:
     session: SessionName
     is_exact: bool
     trash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotation:
+    """What was done to keys, over all storage locations."""
+
+    rotated: int = 0
+    """Sessions that got a new data key."""
+    wraps_added: int = 0
+    wraps_present: int = 0
+    wraps_repaired: int = 0
+    wraps_delayed: int = 0
+    """Still missing, because a master key is away."""
+    wraps_removed: int = 0
+    unreadable: tuple[str, ...] = ()
+    """Terms that no configured master key opens, as `{session_id}/{term}`."""

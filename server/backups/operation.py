@@ -7,14 +7,15 @@ from server.core.names import OperationName
 from server.vault.model import Backup
 
 from .imports.model import ImportResult
-from .model import RestoreResult, TrashRestoreResult
+from .model import KeyRotation, RestoreResult, TrashRestoreResult
 
-Result = Backup | RestoreResult | ImportResult | TrashRestoreResult
+Result = Backup | RestoreResult | ImportResult | TrashRestoreResult | KeyRotation
 FIELDS: dict[type[Result], str] = {
     Backup: "backup",
     RestoreResult: "restore",
     ImportResult: "imported",
     TrashRestoreResult: "untrashed",
+    KeyRotation: "rotation",
 }
 """Which field of an operation holds a result of a type."""
 
@@ -50,6 +51,7 @@ class Operation:
     restore: RestoreResult | None = None
     imported: ImportResult | None = None
     untrashed: TrashRestoreResult | None = None
+    rotation: KeyRotation | None = None
     end_time: datetime | None = None
 
     @property

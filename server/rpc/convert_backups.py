@@ -1,8 +1,9 @@
 """Backups, restores and operations as messages of `roost.v1`."""
 
-from roost.v1 import backup_pb2, operation_pb2, trash_pb2
+from roost.v1 import backup_pb2, operation_pb2, trash_pb2, vault_pb2
 
 from server.backups.model import (
+    KeyRotation,
     RestoreMode,
     RestorePlan,
     RestoreResult,
@@ -70,6 +71,19 @@ def trash_restore_result(value: TrashRestoreResult) -> trash_pb2.TrashRestoreRes
     )
 
 
+def key_rotation(value: KeyRotation) -> vault_pb2.KeyRotation:
+    """What was done to keys."""
+    return vault_pb2.KeyRotation(
+        rotated=value.rotated,
+        wraps_added=value.wraps_added,
+        wraps_present=value.wraps_present,
+        wraps_repaired=value.wraps_repaired,
+        wraps_delayed=value.wraps_delayed,
+        wraps_removed=value.wraps_removed,
+        unreadable=value.unreadable,
+    )
+
+
 def storage_location(value: StorageLocation) -> backup_pb2.StorageLocation:
     """A configured place for backups."""
     return backup_pb2.StorageLocation(
@@ -100,4 +114,6 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.restore.CopyFrom(restore_result(value.restore))
     elif value.untrashed is not None:
         message.untrashed.CopyFrom(trash_restore_result(value.untrashed))
+    elif value.rotation is not None:
+        message.rotation.CopyFrom(key_rotation(value.rotation))
     return message

@@ -213,6 +213,18 @@ class DataKeys:
             counts.update(masters)
         return dict(counts)
 
+    async def strangers(self) -> dict[str, str]:
+        """The kinds of master keys that have objects and are not configured, by their ids."""
+        newest: dict[str, tuple[str, str]] = {}
+        for place, masters in sorted((await self._wraps.terms(None)).items()):
+            newest.update(dict.fromkeys(masters, place))
+        ids = {each.id for each in await self._wraps.recipients()}
+        return {
+            master_id: await self._wraps.kind_of(*place, master_id)
+            for master_id, place in newest.items()
+            if master_id not in ids
+        }
+
     async def coverage(self, session_id: str | None = None) -> list[Coverage]:
         """For every term: who opens it. Reads and unwraps every object."""
         ids = {each.id for each in await self._wraps.recipients()}

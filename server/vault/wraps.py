@@ -20,6 +20,7 @@ from storage_backends.threaded import AsyncStorage
 
 from . import objects
 from .masterkeys.base import MasterKey, MasterKeyUnavailable, Recipient, WrapBroken
+from .masterkeys.wrapping import Header
 from .sealing import KEY_BYTES, DataKey
 
 P = ParamSpec("P")
@@ -140,6 +141,13 @@ class Wraps:
             except MasterKeyUnavailable as error:
                 log.warning("vault.master_key_away", kind=recipient.kind, problem=str(error))
         return covered
+
+    async def kind_of(self, session_id: str, term: str, master_id: str) -> str:
+        """The kind of master key that an object says it is wrapped for; empty: it is damaged."""
+        try:
+            return Header.parse(await self._storage.get(_name(session_id, term, master_id))).kind
+        except (WrapBroken, ObjectNotFound, ObjectCorrupt):
+            return ""
 
     async def remove(self, session_id: str, term: str, master_id: str) -> None:
         """Removes one object."""

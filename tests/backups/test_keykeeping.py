@@ -5,9 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from server.backups.keykeeping import KeyKeeper, MasterKeyInfo
-from server.core.errors import BackupKeyMissing, StorageUnavailable
+from server.backups.keyoperations import KeyOperations
+from server.backups.model import KeyRotation
+from server.core.errors import BackupKeyMissing, SessionNotFound, StorageUnavailable
 from server.core.names import SessionName, StorageLocationName
 from server.vault.masterkeys.file import FileKey
 from server.vault.masterkeys.passphrase import Cost, PassphraseKey
@@ -143,6 +146,28 @@ async def test_who_opens_a_location(new_server):
         assert await restorable(server, name)
 
 
+async def test_operations(new_server):
+    """Rotating, rewrapping and retiring run as operations and say what they did."""
+    other = FileKey.generate()
+    async with new_server(masters=[KEY, other]) as server:
+        server.pair()
+        await server.back_up()
+        keys = KeyOperations(server.sessions, server.operations, server.service.keys)
+        done = await server.end_of(await keys.rotate(ANN))
+        assert (done.target, done.rotation) == ("sessions/ann", KeyRotation(rotated=1))
+        done = await server.end_of(await keys.rewrap(None))
+        assert (done.target, done.rotation) == ("sessions/-", KeyRotation(wraps_present=4))
+        done = await server.end_of(await keys.retire(other.id))
+        assert done.failure.reason == "FIELD_INVALID"
+        with pytest.raises(SessionNotFound):
+            await keys.rotate(SessionName("nobody"))
+    async with new_server(masters=[KEY]) as server:
+        keys = KeyOperations(server.sessions, server.operations, server.service.keys)
+        done = await server.end_of(await keys.retire(other.id))
+        assert done.rotation == KeyRotation(wraps_removed=2)
+        assert (await server.operations.get(done.name)) == done
+
+
 @asynccontextmanager
 async def keeping(server, clock):
     """The background work of a server's start, with a clock of the test's own."""
@@ -186,3 +211,18 @@ async def test_keeper_ends_while_it_waits(new_server):
         clock = FakeClock()
         async with asyncio.timeout(10), keeping(server, clock):
             await clock.sleeping(timedelta(minutes=1).total_seconds())
+
+
+async def test_misspelt_passphrase_is_warned_of(new_server):
+    """It would be a new master key, and the right one would not open what comes after."""
+    async with new_server(masters=[KEY, WORDS]) as server:
+        server.pair()
+        await server.back_up()
+    misspelt = PassphraseKey("correct horse batery", Cost(log_n=4))
+    for masters, expected in (([KEY, WORDS], 0), ([KEY], 0), ([KEY, misspelt], 1)):
+        async with new_server(masters=masters) as server:
+            with capture_logs() as logs:
+                async with keeping(server, FakeClock()) as keeper, asyncio.timeout(10):
+                    await keeper.caught_up()
+        found = [each for each in logs if each["event"] == "vault.master_key_differs"]
+        assert len(found) == expected

@@ -108,16 +108,22 @@ class VaultCheck(_message.Message):
     def __init__(self, storage_location: _Optional[str] = ..., read_data: _Optional[bool] = ..., objects: _Optional[int] = ..., bytes: _Optional[int] = ..., problems: _Optional[_Iterable[_Union[VaultProblem, _Mapping]]] = ..., sessions: _Optional[_Iterable[_Union[VaultCheck.Session, _Mapping]]] = ...) -> None: ...
 
 class KeyRotation(_message.Message):
-    __slots__ = ("rotated", "wraps_added", "wraps_present", "unreadable")
+    __slots__ = ("rotated", "wraps_added", "wraps_present", "unreadable", "wraps_repaired", "wraps_delayed", "wraps_removed")
     ROTATED_FIELD_NUMBER: _ClassVar[int]
     WRAPS_ADDED_FIELD_NUMBER: _ClassVar[int]
     WRAPS_PRESENT_FIELD_NUMBER: _ClassVar[int]
     UNREADABLE_FIELD_NUMBER: _ClassVar[int]
+    WRAPS_REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    WRAPS_DELAYED_FIELD_NUMBER: _ClassVar[int]
+    WRAPS_REMOVED_FIELD_NUMBER: _ClassVar[int]
     rotated: int
     wraps_added: int
     wraps_present: int
     unreadable: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, rotated: _Optional[int] = ..., wraps_added: _Optional[int] = ..., wraps_present: _Optional[int] = ..., unreadable: _Optional[_Iterable[str]] = ...) -> None: ...
+    wraps_repaired: int
+    wraps_delayed: int
+    wraps_removed: int
+    def __init__(self, rotated: _Optional[int] = ..., wraps_added: _Optional[int] = ..., wraps_present: _Optional[int] = ..., unreadable: _Optional[_Iterable[str]] = ..., wraps_repaired: _Optional[int] = ..., wraps_delayed: _Optional[int] = ..., wraps_removed: _Optional[int] = ...) -> None: ...
 
 class VaultStats(_message.Message):
     __slots__ = ("storage_location", "repository_id", "format_version", "objects", "stored_bytes", "logical_bytes", "master_keys", "sessions")
