@@ -28,6 +28,7 @@ class MarkKind(StrEnum):
     REVOKED = "revoked"
     PINNED = "pinned"
     UNPINNED = "unpinned"
+    TRASHED = "trashed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class Mark:
     time: datetime
     reason: str = ""
     level: int = 0
+    previous: str = ""
+    """The mark of this session before this one: so that a mark that is missing is missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +115,24 @@ def stand(
     return standing
 
 
-async def add_mark(repository: Repository, session: SessionName, target: str, mark: Mark) -> None:
+async def add_mark(repository: Repository, session: SessionName, target: str, mark: Mark) -> str:
     """Adds a mark to a backup (`target` is its id) or to a lineage (`objects.lineage`).
+
+    Returns the mark's name in storage.
 
     Raises StorageUnavailable, StorageMisconfigured, QuotaExceeded.
     """
-    where = objects.mark(session, target, time_ordered_id())
-    await repository.put_sealed(session, where, _encode(mark))
+    previous = await newest_mark(repository, session)
+    where = objects.mark(session, target, time_ordered_id(_id_of(previous)))
+    await repository.put_sealed(session, where, _encode(replace(mark, previous=previous)))
+    return where
+
+
+async def newest_mark(repository: Repository, session: SessionName) -> str:
+    """The name of the newest mark in storage; empty if there is none."""
+    with storage_errors(repository.location):
+        found = await repository.storage.list(objects.folder(objects.MARKS, session))
+    return max((info.key for info in found if objects.is_known(info.key)), key=_id_of, default="")
 
 
 async def read_marks(repository: Repository, session: SessionName) -> dict[str, list[Mark]]:
@@ -129,7 +143,7 @@ async def read_marks(repository: Repository, session: SessionName) -> dict[str, 
     for info in found:
         try:
             sealed = await repository.get(info.key)
-            mark = _decode(await repository.unseal(session, info.key, sealed))
+            mark = decode_mark(await repository.unseal(session, info.key, sealed))
         except (ObjectMissing, ObjectDamaged, KeyUnknown, msgspec.DecodeError):
             continue
         marks[info.key.split("/")[2]].append(mark)
@@ -169,5 +183,9 @@ def with_marks(manifest: Manifest, sha256: str, marks: Mapping[str, list[Mark]])
     return stand(manifest, sha256, own, lineage if manifest.device_fingerprint else [])
 
 
+def _id_of(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Mark).decode
+decode_mark = msgspec.msgpack.Decoder(Mark).decode

@@ -1,10 +1,11 @@
 """The names of a repository's objects; what is in each is in `docs/vault-format.md`."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 from server.core.errors import FieldInvalid
-from server.core.names import BackupName, SessionName
+from server.core.names import PLAIN_ID, SESSION_ID, BackupName, SessionName
 
 T = TypeVar("T")
 
@@ -18,7 +19,15 @@ TOMBSTONES = "tombstones"
 LEASES = "leases"
 SERVERS = "servers"
 TURN = "leases/_vault"  # no session can have this id
+LINEAGE = "lineage-"
 LINEAGE_DIGITS = 16
+_ID = "[0-9a-z]{16}"
+_SESSION = f"(?:{SESSION_ID.pattern})"
+_KNOWN = re.compile(
+    f"{CONFIG}|{KEYS}/{_SESSION}/{_ID}/[0-9a-f]{{16}}|{PACKS}/{_SESSION}/{_ID}"
+    f"|({SNAPSHOTS}|{TRASH}|{TOMBSTONES})/{_SESSION}/{PLAIN_ID.pattern}"
+    f"|{MARKS}/{_SESSION}/({PLAIN_ID.pattern})/{_ID}|{LEASES}/{_SESSION}|{TURN}|{SERVERS}/[^/]+"
+)
 
 
 def key(session: SessionName, term: str, master: str) -> str:
@@ -53,12 +62,17 @@ def mark(session: SessionName, target: str, mark_id: str) -> str:
 
 def lineage(fingerprint: str) -> str:
     """What marks about all backups of one device are filed under."""
-    return f"lineage-{fingerprint[:LINEAGE_DIGITS]}"
+    return f"{LINEAGE}{fingerprint[:LINEAGE_DIGITS]}"
 
 
 def folder(root: str, session: SessionName | None) -> str:
     """Where the objects of one kind are, of one session or of all."""
     return root if session is None else f"{root}/{session.session_id}"
+
+
+def is_known(text: str) -> bool:
+    """Whether something in a repository is called so."""
+    return _KNOWN.fullmatch(text) is not None
 
 
 def backup_of(text: str) -> BackupName | None:

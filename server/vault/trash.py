@@ -59,12 +59,12 @@ class InTrash:
 
 async def read_discarded(repository: Repository, name: BackupName) -> Discarded:
     """What a `trash` object holds. Raises ObjectMissing, ObjectDamaged, KeyUnknown."""
-    return await _read(repository, name, objects.trashed(name), _decode_discarded)
+    return await _read(repository, name, objects.trashed(name), decode_discarded)
 
 
 async def read_tombstone(repository: Repository, name: BackupName) -> Tombstone:
     """What a `tombstones` object holds. Raises ObjectMissing, ObjectDamaged, KeyUnknown."""
-    return await _read(repository, name, objects.tombstone(name), _decode_tombstone)
+    return await _read(repository, name, objects.tombstone(name), decode_tombstone)
 
 
 async def read_in_trash(
@@ -101,5 +101,5 @@ async def _read(
 
 
 encode = msgspec.msgpack.Encoder().encode
-_decode_discarded = msgspec.msgpack.Decoder(Discarded).decode
-_decode_tombstone = msgspec.msgpack.Decoder(Tombstone).decode
+decode_discarded = msgspec.msgpack.Decoder(Discarded).decode
+decode_tombstone = msgspec.msgpack.Decoder(Tombstone).decode

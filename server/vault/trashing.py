@@ -16,6 +16,7 @@ from storage_backends.errors import ObjectExists
 
 from . import objects
 from .datakeys import KeyUnknown
+from .history import Mark, MarkKind, add_mark
 from .inventory import Inventory, pack_keys
 from .manifest import Manifest
 from .reading import check_packs
@@ -57,6 +58,9 @@ async def throw_away(
     now = repository.clock.now()
     discarded = Discarded(manifest=manifest, reason=reason, time=now, purge_time=now + keep)
     await put_proved(repository, name, trashed, encode(discarded))
+    if await repository.newest_name(name.session) == name:  # no other one says that it was there
+        mark = Mark(kind=MarkKind.TRASHED, time=now)
+        await add_mark(repository, name.session, name.backup_id, mark)
     await _delete(repository, turn, live)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from server.core.clock import SystemClock
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName, StorageLocationName
+from server.vault.checking import check
+from server.vault.findings import Report
 from server.vault.manifest import Manifest, Parent
 from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupKind, BackupState
@@ -17,6 +19,7 @@ from server.vault.pages import PAGE_BYTES
 from server.vault.reading import read_image
 from server.vault.repository import Repository
 from server.vault.storing import store_image
+from server.vault.turns import Turns
 from server.vault.workers import Workers
 from storage_backends.layers import Checked
 from storage_backends.threaded import AsyncStorage
@@ -109,6 +112,18 @@ class Vault:
         data = target.read_bytes()
         target.unlink()
         return data == self.images[name]
+
+    async def check(self, *, heads=None, read_data=False) -> Report:
+        """Looks at everything."""
+        turns = Turns(self.storage, self.clock, "me")
+        return await check(
+            self.repository,
+            turns,
+            self.folder,
+            heads or {},
+            lambda *_: None,
+            read_data=read_data,
+        )
 
     async def keys(self, root: str = "") -> list[str]:
         """The names of all objects below a folder."""
