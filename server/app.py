@@ -11,6 +11,7 @@ import structlog
 
 from storage_backends.registry import Registry
 
+from .backups.importing import Importer, Imports
 from .backups.locations import Locations
 from .backups.operations import Operations
 from .backups.scratch import Scratch
@@ -20,6 +21,7 @@ from .core.clock import SystemClock
 from .core.names import SessionName
 from .engine.base import Engine
 from .engine.link import LinkConfig
+from .engine.store import template_path
 from .engine.zygote_engine import EngineConfig, SimulatorConfig, ZygoteEngine
 from .events.broker import Broker
 from .events.log import EventLog
@@ -133,6 +135,14 @@ async def running(
                 saved_devices=backups.saved_devices,
             )
         )
+        importer = Importer(
+            sessions=manager,
+            workers=await stack.enter_async_context(Workers(1)),
+            scratch=scratch,
+            clock=clock,
+            template=template_path(settings.data_dir / "engine", engine.version),
+            back_up=backups.backup_now,
+        )
         broker = Broker(events, registry)
         interceptor = CallInterceptor(key, log_calls=settings.log.level == "DEBUG")
         rooms = Rooms(
@@ -141,6 +151,7 @@ async def running(
             backups=backups,
             operations=operations,
             trash=trash,
+            imports=Imports(importer, operations),
             repeats=repeats,
             key=key,
         )

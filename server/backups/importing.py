@@ -17,7 +17,8 @@ from server.vault.workers import Workers
 
 from .imports.convert import convert
 from .imports.model import Converted, ImportRequest, ImportResult
-from .operations import Report
+from .operation import Operation
+from .operations import Operations, Report
 from .ports import Sessions
 from .scratch import Scratch
 
@@ -130,6 +131,24 @@ class Importer:
             other = session.account
             if session.name != target and other is not None and _device(other) == _device(account):
                 _check_idle(session)
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Starts imports."""
+
+    importer: Importer
+    operations: Operations
+
+    async def start(self, request: ImportRequest) -> Operation:
+        """Starts an import; raises as `Importer.check`, OperationInProgress."""
+        self.importer.check(request)
+
+        async def work(report: Report) -> ImportResult:
+            return await self.importer.run(request, report)
+
+        target = request.target
+        return await self.operations.start(target=str(target), session=target, work=work)
 
 
 def _device(account: Account) -> tuple[str, int]:

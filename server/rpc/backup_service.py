@@ -1,31 +1,30 @@
 """`roost.v1.BackupService`."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 from roost.v1 import backup_service_pb2 as pb
-from roost.v1 import backup_service_pb2_grpc
 
+from server.backups.importing import Imports
 from server.backups.model import RestoreMode
 from server.backups.service import BackupService as Backups
 from server.core.errors import FieldInvalid
 from server.core.names import BackupName, SessionName, StorageLocationName
 
-from . import convert_backups, uploads, validate
+from . import convert_backups, validate
 from .idempotency import Attempt, Idempotency
 from .paging import page_of
-from .streams import closing
+from .transfer_service import Transfers
 from .validate import Checks
 
 ALL_SESSIONS = "sessions/-"
 
 
-class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
+class BackupService(Transfers):
     """Backs up and restores credentials."""
 
-    def __init__(self, backups: Backups, repeats: Idempotency) -> None:
-        self._backups = backups
+    def __init__(self, backups: Backups, imports: Imports, repeats: Idempotency) -> None:
+        super().__init__(backups, imports)
         self._repeats = repeats
 
     async def CreateBackup(
@@ -97,40 +96,6 @@ class BackupService(backup_service_pb2_grpc.BackupServiceServicer):
         return pb.RestoreBackupResponse(
             operation=convert_backups.operation(operation), plan=convert_backups.restore_plan(plan)
         )
-
-    async def ExportBackup(
-        self, request: pb.ExportBackupRequest, _context: Any
-    ) -> AsyncIterator[pb.ExportBackupResponse]:
-        """The header, then the file; the copy was read and checked before the first piece."""
-        with Checks() as check:
-            name = check(BackupName.parse, request.name)
-            passphrase = check(validate.passphrase, request.passphrase)
-        async with self._backups.exporting(name, passphrase) as export:
-            file_name = f"{name.session.session_id}-{name.backup_id}.roost"
-            header = pb.ExportBackupResponse.Header(
-                backup=convert_backups.backup(export.backup), file_name=file_name
-            )
-            yield pb.ExportBackupResponse(header=header)
-            async with closing(export.pieces) as pieces:
-                async for piece in pieces:
-                    yield pb.ExportBackupResponse(chunk=piece)
-
-    async def ImportBackup(
-        self, requests: AsyncIterator[pb.ImportBackupRequest], _context: Any
-    ) -> pb.ImportBackupResponse:
-        """Takes the file as it comes."""
-        header = (await uploads.first(requests, "part")).header
-        with Checks() as check:
-            session = check(SessionName.parse, header.parent, "header.parent")
-            location = None
-            if header.storage_location:
-                location = check(
-                    StorageLocationName.parse, header.storage_location, "header.storage_location"
-                )
-            check(uploads.required, header.passphrase, "header.passphrase")
-        pieces = uploads.chunks(requests)
-        backup = await self._backups.import_file(session, location, header.passphrase, pieces)
-        return pb.ImportBackupResponse(backup=convert_backups.backup(backup))
 
     async def ListStorageLocations(
         self, request: pb.ListStorageLocationsRequest, _context: Any

@@ -1,7 +1,10 @@
 """Backups, restores and operations as messages of `roost.v1`."""
 
+from typing import Any
+
 from roost.v1 import backup_pb2, operation_pb2, trash_pb2, vault_pb2
 
+from server.backups.imports.model import CredentialsFormat, ImportResult
 from server.backups.model import (
     KeyRotation,
     RestoreMode,
@@ -18,6 +21,11 @@ from .numbers import numbers
 
 STATES = numbers(BackupState, backup_pb2.Backup.State, "STATE")
 KINDS = numbers(BackupKind, backup_pb2.Backup.Kind, "KIND")
+CREDENTIAL_FORMATS = numbers(CredentialsFormat, backup_pb2.CredentialFormat, "CREDENTIAL_FORMAT")
+CREDENTIAL_FORMAT_OF: dict[int, CredentialsFormat | None] = {
+    backup_pb2.CREDENTIAL_FORMAT_UNSPECIFIED: None,
+    **{number: form for form, number in CREDENTIAL_FORMATS.items()},
+}
 RESTORE_MODES = numbers(RestoreMode, backup_pb2.RestoreMode, "RESTORE_MODE")
 RESTORE_MODE_OF: dict[int, RestoreMode] = {
     backup_pb2.RESTORE_MODE_UNSPECIFIED: RestoreMode.AUTO,
@@ -43,7 +51,20 @@ def backup(value: Backup) -> backup_pb2.Backup:
         engine_version=value.engine_version,
         create_time=value.create_time,
         verify_time=value.verify_time,
+        verify_level=verify_level(value),
+        parent=value.parent,
+        sequence=value.seq,
+        new_bytes=value.new_bytes,
+        pinned=value.pinned,
+        purge_time=value.purge_time,
     )
+
+
+def verify_level(value: Backup) -> Any:
+    """The level that a copy has passed; the drill counts them from 0."""
+    if value.state is BackupState.SUSPECT:
+        return backup_pb2.VERIFY_LEVEL_UNSPECIFIED
+    return value.verify_level + 1
 
 
 def restore_plan(value: RestorePlan) -> backup_pb2.RestorePlan:
@@ -84,6 +105,21 @@ def key_rotation(value: KeyRotation) -> vault_pb2.KeyRotation:
     )
 
 
+def import_result(value: ImportResult) -> backup_pb2.ImportResult:
+    """What an import did."""
+    converted = value.converted
+    return backup_pb2.ImportResult(
+        session=str(value.session),
+        backup=None if value.backup is None else backup(value.backup),
+        format=CREDENTIAL_FORMATS[converted.format],
+        mode=RESTORE_MODES[converted.mode],
+        reasons=converted.reasons,
+        counts=converted.counts,
+        warnings=converted.warnings,
+        trash=value.trash,
+    )
+
+
 def storage_location(value: StorageLocation) -> backup_pb2.StorageLocation:
     """A configured place for backups."""
     return backup_pb2.StorageLocation(
@@ -112,6 +148,8 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.backup.CopyFrom(backup(value.backup))
     elif value.restore is not None:
         message.restore.CopyFrom(restore_result(value.restore))
+    elif value.imported is not None:
+        message.imported.CopyFrom(import_result(value.imported))
     elif value.untrashed is not None:
         message.untrashed.CopyFrom(trash_restore_result(value.untrashed))
     elif value.rotation is not None:

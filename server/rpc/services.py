@@ -19,6 +19,7 @@ from roost.v1 import (
     session_service_pb2_grpc,
 )
 
+from server.backups.importing import Imports
 from server.backups.operations import Operations
 from server.backups.service import BackupService as Backups
 from server.backups.trashing import TrashRoom
@@ -46,6 +47,7 @@ class Rooms:
     backups: Backups
     operations: Operations
     trash: TrashRoom
+    imports: Imports
     repeats: Idempotency
     key: AdminKey
 
@@ -78,7 +80,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             backups,
             backup_service_pb2_grpc.add_BackupServiceServicer_to_server,
-            BackupService(rooms.backups, rooms.repeats),
+            BackupService(rooms.backups, rooms.imports, rooms.repeats),
         ),
         Service(
             operations,

@@ -56,6 +56,9 @@ async def test_pairing_leaves_a_backup(api):
     assert first.size_bytes > 0
     assert len(first.sha256) == 64
     assert first.verify_time.seconds >= first.create_time.seconds > 0
+    assert first.verify_level == backup_pb2.VERIFY_LEVEL_IDENTITY
+    assert (first.sequence, first.parent, first.pinned) == (1, "", False)
+    assert first.new_bytes == first.size_bytes
     got = await api.backups.GetBackup(pb.GetBackupRequest(name=first.name))
     assert got.backup == first
 

@@ -1,12 +1,17 @@
 """Backups out of the vault and into it, over gRPC."""
 
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
 from roost.v1 import backup_pb2
 from roost.v1 import backup_service_pb2 as pb
+from roost.v1 import session_service_pb2 as sessions_pb
 
+from server.engine.fake import FakeEngine
+from server.engine.store import template_path
 from tests.rpc import toy
 from tests.rpc.conftest import ACCOUNT, failure, fields_of
 from tests.rpc.test_backups import Backup, back_up, list_backups, stop, watched
+from tests.support import baileys
 
 NAME = "sessions/a"
 WORDS = "correct horse battery staple"
@@ -142,3 +147,117 @@ async def test_a_session_that_does_not_run_can_be_exported_too(api):
     backup, data = await exported(api)
     await stop(api)
     assert len((await export(api, backup.name))[1]) == pytest.approx(len(data), rel=0.1)
+
+
+# --- other programs' credentials
+
+
+@pytest.fixture
+def template(tmp_path, make_store):
+    """The engine's empty store, which the fake engine does not make."""
+    path = template_path(tmp_path / "data" / "engine", FakeEngine().version)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(make_store.template.read_bytes())
+
+
+def import_call(api, given, step=1000, **header):
+    """The call that imports files, each in parts."""
+
+    async def requests():
+        yield pb.ImportCredentialsRequest(header={"session": NAME} | header)
+        for file in given:
+            for start in range(0, len(file.data) or 1, step):
+                data = file.data[start : start + step]
+                part = {"name": file.name, "modify_time": file.modify_time, "data": data}
+                yield pb.ImportCredentialsRequest(file=part)
+
+    return api.backups.ImportCredentials(requests())
+
+
+@pytest.mark.usefixtures("template")
+async def test_a_baileys_folder_becomes_a_session(api):
+    """Made with its settings, stopped, and backed up before anything connects."""
+    started = await import_call(
+        api, baileys.files(baileys.folder()), display_name="Shop", labels={"from": "baileys"}
+    )
+    done = (await watched(api, started.operation.name))[-1]
+    assert done.WhichOneof("result") == "imported", done
+    result = done.imported
+    assert result.session == NAME
+    assert result.format == backup_pb2.CREDENTIAL_FORMAT_BAILEYS_MULTI_FILE
+    assert result.mode == backup_pb2.RESTORE_MODE_REKEY
+    assert result.reasons
+    assert result.counts["pre_keys"] == 31  # a fresh one among them
+    assert result.backup.kind == Backup.KIND_IMPORT
+    assert not result.trash
+    session = await api.in_state("STOPPED")
+    assert (session.display_name, dict(session.labels)) == ("Shop", {"from": "baileys"})
+    assert session.account.jid
+    assert [each.name for each in (await list_backups(api)).backups] == [result.backup.name]
+
+
+@pytest.mark.usefixtures("template")
+async def test_credentials_are_replaced_by_an_import_only_with_force(api):
+    """What was there goes to trash."""
+    await api.pair()
+    await stop(api)
+    given = baileys.files(baileys.folder())
+    await failure(import_call(api, given), "CREDENTIALS_EXIST")
+    started = await import_call(api, given, force=True)
+    done = (await watched(api, started.operation.name))[-1]
+    assert done.imported.trash.startswith("trash/")
+
+
+@pytest.mark.usefixtures("template")
+async def test_a_running_session_is_not_imported_into(api):
+    """Its keys would fork."""
+    await api.pair()
+    call = import_call(api, baileys.files(baileys.folder()), force=True)
+    await failure(call, "SESSION_WRONG_STATE")
+
+
+@pytest.mark.usefixtures("template")
+@pytest.mark.parametrize("content", [{}, {"creds.json": b""}, {"creds.json": {"noiseKey": 1}}])
+async def test_files_that_are_no_credentials_are_refused(api, content):
+    """The operation says why, and no session is made."""
+    started = await import_call(api, baileys.files(content))
+    done = (await watched(api, started.operation.name))[-1]
+    (info,) = toy.unpacked(done.error, ErrorInfo)
+    assert info.reason == "CREDENTIALS_INVALID"
+    assert done.error.message
+    request = sessions_pb.GetSessionRequest(name=NAME)
+    await failure(api.sessions.GetSession(request), "SESSION_NOT_FOUND")
+
+
+async def test_bad_fields_of_an_import_are_named(api):
+    """All of the header at once; then what is wrong with the files."""
+
+    def send(*requests):
+        async def stream():
+            for request in requests:
+                yield pb.ImportCredentialsRequest(**request)
+
+        return api.backups.ImportCredentials(stream())
+
+    header = {"header": {"session": NAME}}
+    bad = {"session": "x", "format": 77, "mode": 78, "proxy_url": "y", "display_name": "\n"}
+    for call, fields in [
+        (
+            send({"header": bad}),
+            [
+                "header.session",
+                "header.format",
+                "header.mode",
+                "header.display_name",
+                "header.proxy_url",
+            ],
+        ),
+        (send({"file": {"name": "creds.json"}}), ["header"]),
+        (send(header, header), ["part"]),
+        (send(header, {"file": {"data": b"x"}}), ["file.name"]),
+        (
+            send(header, {"file": {"name": "a", "modify_time": {"seconds": 1 << 60}}}),
+            ["file.modify_time"],
+        ),
+    ]:
+        assert fields_of(await failure(call, "FIELD_INVALID")) == fields

@@ -180,7 +180,7 @@ class RestoreResult(_message.Message):
     def __init__(self, plan: _Optional[_Union[RestorePlan, _Mapping]] = ..., trash: _Optional[str] = ..., started: _Optional[bool] = ...) -> None: ...
 
 class ImportResult(_message.Message):
-    __slots__ = ("session", "backup", "format", "mode", "reasons", "counts", "warnings")
+    __slots__ = ("session", "backup", "format", "mode", "reasons", "counts", "warnings", "trash")
     class CountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +195,7 @@ class ImportResult(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TRASH_FIELD_NUMBER: _ClassVar[int]
     session: str
     backup: Backup
     format: CredentialFormat
@@ -202,7 +203,8 @@ class ImportResult(_message.Message):
     reasons: _containers.RepeatedScalarFieldContainer[str]
     counts: _containers.ScalarMap[str, int]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, session: _Optional[str] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., format: _Optional[_Union[CredentialFormat, str]] = ..., mode: _Optional[_Union[RestoreMode, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., counts: _Optional[_Mapping[str, int]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    trash: str
+    def __init__(self, session: _Optional[str] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., format: _Optional[_Union[CredentialFormat, str]] = ..., mode: _Optional[_Union[RestoreMode, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., counts: _Optional[_Mapping[str, int]] = ..., warnings: _Optional[_Iterable[str]] = ..., trash: _Optional[str] = ...) -> None: ...
 
 class RecoverResult(_message.Message):
     __slots__ = ("storage_location", "dry_run", "sessions")

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from roost.v1 import backup_pb2 as _backup_pb2
 from roost.v1 import operation_pb2 as _operation_pb2
 from google.protobuf.internal import containers as _containers
@@ -123,6 +126,57 @@ class ImportBackupResponse(_message.Message):
     BACKUP_FIELD_NUMBER: _ClassVar[int]
     backup: _backup_pb2.Backup
     def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ...) -> None: ...
+
+class ImportCredentialsRequest(_message.Message):
+    __slots__ = ("header", "file")
+    class Header(_message.Message):
+        __slots__ = ("session", "format", "mode", "source_stopped", "device", "force", "display_name", "labels", "proxy_url")
+        class LabelsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        SESSION_FIELD_NUMBER: _ClassVar[int]
+        FORMAT_FIELD_NUMBER: _ClassVar[int]
+        MODE_FIELD_NUMBER: _ClassVar[int]
+        SOURCE_STOPPED_FIELD_NUMBER: _ClassVar[int]
+        DEVICE_FIELD_NUMBER: _ClassVar[int]
+        FORCE_FIELD_NUMBER: _ClassVar[int]
+        DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+        LABELS_FIELD_NUMBER: _ClassVar[int]
+        PROXY_URL_FIELD_NUMBER: _ClassVar[int]
+        session: str
+        format: _backup_pb2.CredentialFormat
+        mode: _backup_pb2.RestoreMode
+        source_stopped: bool
+        device: str
+        force: bool
+        display_name: str
+        labels: _containers.ScalarMap[str, str]
+        proxy_url: str
+        def __init__(self, session: _Optional[str] = ..., format: _Optional[_Union[_backup_pb2.CredentialFormat, str]] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., source_stopped: _Optional[bool] = ..., device: _Optional[str] = ..., force: _Optional[bool] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., proxy_url: _Optional[str] = ...) -> None: ...
+    class File(_message.Message):
+        __slots__ = ("name", "modify_time", "data")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        MODIFY_TIME_FIELD_NUMBER: _ClassVar[int]
+        DATA_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        modify_time: _timestamp_pb2.Timestamp
+        data: bytes
+        def __init__(self, name: _Optional[str] = ..., modify_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    header: ImportCredentialsRequest.Header
+    file: ImportCredentialsRequest.File
+    def __init__(self, header: _Optional[_Union[ImportCredentialsRequest.Header, _Mapping]] = ..., file: _Optional[_Union[ImportCredentialsRequest.File, _Mapping]] = ...) -> None: ...
+
+class ImportCredentialsResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
 
 class ListStorageLocationsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -65,6 +65,11 @@ class BackupServiceStub:
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.FromString,
                 _registered_method=True)
+        self.ImportCredentials = channel.stream_unary(
+                '/roost.v1.BackupService/ImportCredentials',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
+                _registered_method=True)
         self.ListStorageLocations = channel.unary_unary(
                 '/roost.v1.BackupService/ListStorageLocations',
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ListStorageLocationsRequest.SerializeToString,
@@ -118,6 +123,13 @@ class BackupServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportCredentials(self, request_iterator, context):
+        """Starts to take over another program's credentials; the session is left stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStorageLocations(self, request, context):
         """Lists configured storage locations.
         """
@@ -157,6 +169,11 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     servicer.ImportBackup,
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.FromString,
                     response_serializer=roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.SerializeToString,
+            ),
+            'ImportCredentials': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportCredentials,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.SerializeToString,
             ),
             'ListStorageLocations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStorageLocations,
@@ -327,6 +344,33 @@ class BackupService:
             '/roost.v1.BackupService/ImportBackup',
             roost_dot_v1_dot_backup__service__pb2.ImportBackupRequest.SerializeToString,
             roost_dot_v1_dot_backup__service__pb2.ImportBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCredentials(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/roost.v1.BackupService/ImportCredentials',
+            roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
             options,
             channel_credentials,
             insecure,
