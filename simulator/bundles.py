@@ -32,6 +32,12 @@ class Bundles:
         """How many one-time keys a device has left here."""
         return self._store.count_prekeys(*device.key)
 
+    def digest(self, device: Device) -> list[Node]:
+        """All keys of a device as they are known here, for it to compare with its own."""
+        ids = [key_id.to_bytes(3) for key_id in self._store.prekey_ids(*device.key)]
+        listed = Node("list", {}, [Node("id", {}, key_id) for key_id in ids])
+        return [*bundle_nodes(device.bundle), listed]
+
     def accept(self, device: Device, upload: Node) -> bool:
         """Take what a device uploads; False if it is no set of keys."""
         listed = upload.child("list")

@@ -35,6 +35,9 @@ class Message:
     """The chat, of a copy of what an own device has sent."""
     group: str = ""
     """The group's address, if it was written in one."""
+    sealed: str = ""
+    """How it was encrypted: `msg`, `pkmsg` (which starts a session), or `skmsg` in groups. Empty
+    for what another phone has written: phones hand that over directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +204,5 @@ def _message(item: dict[str, Any]) -> Message:
         kind=item["kind"],
         to=item["to"],
         group=item["group"],
+        sealed=item["sealed"],
     )

@@ -75,7 +75,7 @@ class Fanout:
         if group is not None and sender.phone not in group.members:
             connection.post(Node("ack", {**attrs, "error": _NOT_A_MEMBER}))
             return True
-        listed = node.child("participants")
+        listed = _listed(node, group)
         if listed is not None:
             attrs["phash"] = self._device_hash(sender, to, group)
         connection.post(Node("ack", attrs))
@@ -188,6 +188,14 @@ def group_envelope(group: Group, sender: Account, number: int, message_id: str) 
     """The attributes under which members get a message of a device of `sender`."""
     attrs = group.participant(sender, number)
     return {**attrs, "id": message_id, "t": _now(), "notify": sender.name}
+
+
+def _listed(node: Node, group: Group | None) -> Node | None:
+    """The devices with something of their own in a message; None if it is for one device only."""
+    if group is not None and "participant" not in node.attrs:
+        # None need have: in a group all members may have the sender's key already.
+        return node.child("participants") or Node("participants")
+    return node.child("participants")
 
 
 def envelope(

@@ -41,7 +41,7 @@ class Reader:
         for enc in encrypted:
             try:
                 plain = self._open(account, peer_name(author, sender.device), stanza, enc)
-                self._take(account, author, stanza, plain)
+                self._take(account, author, stanza, enc.text("type"), plain)
             except Duplicate:
                 continue
             except OldCounter as error:  # real clients throw it away, and confirm it below
@@ -63,7 +63,9 @@ class Reader:
         self._contacts.save(account)
         return plain
 
-    def _take(self, account: Account, author: Account, stanza: Node, plain: bytes) -> None:
+    def _take(
+        self, account: Account, author: Account, stanza: Node, sealed: str, plain: bytes
+    ) -> None:
         sender = author_of(stanza) or author.lid_jid
         text = read_message(plain)
         if text.sender_key:
@@ -77,7 +79,8 @@ class Reader:
         chat = stanza.jid("from")
         group = str(chat) if chat is not None and chat.server == GROUP_SERVER else ""
         name = COPIES if author is account else INBOX
-        self._lists.add(account, name, stanza.text("id"), text_item(sender, author, text, group))
+        item = text_item(sender, author, text, group, sealed)
+        self._lists.add(account, name, stanza.text("id"), item)
 
     def _ask_again(self, account: Account, stanza: Node, enc: Node) -> None:
         count = int(enc.text("count") or 0) + 1
@@ -109,7 +112,9 @@ def author_of(stanza: Node) -> Jid | None:
     return stanza.jid("participant") or stanza.jid("from")
 
 
-def text_item(sender: Jid, author: Account, text: Text, group: str) -> dict[str, object]:
+def text_item(
+    sender: Jid, author: Account, text: Text, group: str, sealed: str = ""
+) -> dict[str, object]:
     """A text as it is listed."""
     return {
         "from": str(sender),
@@ -119,4 +124,5 @@ def text_item(sender: Jid, author: Account, text: Text, group: str) -> dict[str,
         "kind": text.kind,
         "to": text.destination,
         "group": group,
+        "sealed": sealed,
     }

@@ -13,6 +13,8 @@ from .wire.nodes import Node
 Handler = Callable[[Connection, Device, Node], Node | None]
 """Answers a request of a linked device; None if it has answered already."""
 
+_PINGS = {("w:p", "get", ""), ("w:p", "get", "ping")}
+_PROPS_REFRESH_SECONDS = 86_400
 _PRIVACY = ("readreceipts", "profile", "status", "online", "last", "groupadd", "calladd")
 
 
@@ -49,7 +51,10 @@ class Requests:
         self._on_active = on_active
         self._on_logout = on_logout
         self._table: dict[tuple[str, str, str], Handler] = {
+            ("abt", "get", "props"): self._experiments,
+            ("blocklist", "get", ""): self._blocked,
             ("encrypt", "get", "count"): self._count_keys,
+            ("encrypt", "get", "digest"): self._digest_keys,
             ("encrypt", "get", "key"): self._give_bundles,
             ("encrypt", "set", "registration"): self._take_keys,
             ("md", "set", "remove-companion-device"): self._log_out,
@@ -65,7 +70,7 @@ class Requests:
         """Answer a request; False if it was not understood, and refused."""
         first = node.children[0].tag if node.children else ""
         key = (node.text("xmlns"), node.text("type"), first)
-        if key == ("w:p", "get", ""):
+        if key in _PINGS:
             connection.post(reply(node))
             return True
         if key == ("md", "set", "link_code_companion_reg") and connection.stage is Stage.PAIRING:
@@ -85,6 +90,9 @@ class Requests:
 
     def _count_keys(self, _connection: Connection, device: Device, node: Node) -> Node:
         return reply(node, Node("count", {"value": str(self._bundles.count(device))}))
+
+    def _digest_keys(self, _connection: Connection, device: Device, node: Node) -> Node:
+        return reply(node, Node("digest", {}, self._bundles.digest(device)))
 
     def _take_keys(self, _connection: Connection, device: Device, node: Node) -> Node:
         if not self._bundles.accept(device, node):
@@ -120,6 +128,13 @@ class Requests:
     def _privacy(self, _connection: Connection, _device: Device, node: Node) -> Node:
         settings = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]
         return reply(node, Node("privacy", {}, settings))
+
+    def _experiments(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        attrs = {"protocol": "1", "refresh": str(_PROPS_REFRESH_SECONDS)}
+        return reply(node, Node("props", attrs))
+
+    def _blocked(self, _connection: Connection, _device: Device, node: Node) -> Node:
+        return reply(node, Node("list"))
 
     def _activate(self, connection: Connection, _device: Device, node: Node) -> None:
         connection.post(reply(node))

@@ -134,6 +134,13 @@ class Store:
         ).fetchone()
         return int(row[0])
 
+    def prekey_ids(self, phone: str, number: int) -> list[int]:
+        """The ids of a device's one-time keys that are left."""
+        rows = self._db.execute(
+            "SELECT id FROM prekeys WHERE phone = ? AND number = ? ORDER BY id", (phone, number)
+        )
+        return [row[0] for row in rows]
+
     def take_prekey(self, phone: str, number: int) -> tuple[int, bytes] | None:
         """Hand out a one-time key of a device, once."""
         row: tuple[int, bytes] | None = self._db.execute(
