@@ -27,6 +27,28 @@ class Figure:
         )
 
 
+class Table:
+    """Figures by name, made when first asked for."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Figure] = {}
+
+    def add(self, name: str, value: float | None, unit: str = "ms") -> None:
+        """One more measurement."""
+        if value is not None:
+            self.figures.setdefault(name, Figure(name, unit)).values.append(value)
+
+    def median(self, name: str) -> float:
+        """Of what was measured."""
+        return self.figures[name].median
+
+    def ratio(self, what: str, of: str, to: str, most: float) -> str:
+        """A line that compares two medians with a target."""
+        value = self.median(of) / self.median(to)
+        verdict = "ok" if value <= most else "MISSED"
+        return f"{what:<52} {value:>6.2f} x   target <= {most:<5} {verdict}"
+
+
 def report(figures: list[Figure]) -> str:
     """The whole table."""
     head = f"{'figure':<44} {'min':>9} {'median':>9} {'max':>9}"

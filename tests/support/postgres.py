@@ -31,6 +31,7 @@ SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "32MB",
 }
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}  # as users run it
 
 
 class PostgresServer:
@@ -114,7 +115,9 @@ class _Runner:
 
 
 @contextmanager
-def running_server(prefix: tuple[str, ...] = ()) -> Iterator[PostgresServer]:
+def running_server(
+    prefix: tuple[str, ...] = (), *, durable: bool = False
+) -> Iterator[PostgresServer]:
     """Makes a cluster in a temporary folder, starts it, stops it and removes the folder.
 
     `prefix` goes before the server's command; `{folder}` in it is the temporary folder.
@@ -129,7 +132,8 @@ def running_server(prefix: tuple[str, ...] = ()) -> Iterator[PostgresServer]:
             "--encoding=UTF8", "--locale=C", "--no-sync",
         )  # fmt: skip
         assert init.wait(START_SECONDS) == 0, "initdb failed"
-        options = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = {**SETTINGS, **DURABLE} if durable else SETTINGS
+        options = [f"--{name}={value}" for name, value in settings.items()]
         process = runner.start("postgres", "-D", str(data), "-k", str(folder), *options)
         try:
             server = PostgresServer(folder)
