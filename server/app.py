@@ -12,6 +12,7 @@ import structlog
 from storage_backends.registry import Registry
 
 from .backups.importing import Importer, Imports
+from .backups.keyoperations import KeyOperations
 from .backups.locations import Locations
 from .backups.operations import Operations
 from .backups.scratch import Scratch
@@ -151,6 +152,7 @@ async def running(
             backups=backups,
             operations=operations,
             trash=trash,
+            keys=KeyOperations(manager, operations, backups.keys),
             imports=Imports(importer, operations),
             repeats=repeats,
             key=key,

@@ -44,6 +44,16 @@ class MasterKeyInfo:
     """Data keys that are wrapped for it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterKeys:
+    """Who can open a storage location."""
+
+    masters: tuple[MasterKeyInfo, ...]
+    """The configured ones first, then others by id."""
+    data_keys: int
+    """Of all sessions and terms; who has fewer wraps does not open all."""
+
+
 class KeyKeeper:
     """Sees to it that each data key is wrapped for every master key.
 
@@ -141,17 +151,20 @@ class KeyKeeper:
         logger.info("vault.master_key_retired", master=master_id, removed=removed, kept=len(kept))
         return KeyRotation(wraps_removed=removed, unreadable=tuple(sorted(kept)))
 
-    async def masters(self, location: StorageLocationName) -> list[MasterKeyInfo]:
-        """Who can open a location: the configured master keys first, then others by id."""
-        keys = await self._keys(location)
-        with storage_errors(location):
+    async def masters(self, location: StorageLocationName | None = None) -> MasterKeys:
+        """Who can open a location, the primary one by default; from the names of objects."""
+        place = location or self._locations[0]
+        keys = await self._keys(place)
+        with storage_errors(place):
             counts = await keys.counts()
             configured = await keys.masters()
+            total = await keys.total()
         found = [
             MasterKeyInfo(id=each.id, kind=each.kind, wraps=counts.pop(each.id, 0))
             for each in configured
         ]
-        return found + [MasterKeyInfo(id=each, wraps=counts[each]) for each in sorted(counts)]
+        found += [MasterKeyInfo(id=each, wraps=counts[each]) for each in sorted(counts)]
+        return MasterKeys(masters=tuple(found), data_keys=total)
 
     async def coverage(
         self, location: StorageLocationName, session: SessionName | None

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from server.core.errors import FieldInvalid
-from server.core.names import SessionName
+from server.core.names import SessionName, StorageLocationName
 from server.vault.datakeys import MasterKeyInUse
 
-from .keykeeping import KeyKeeper
+from .keykeeping import KeyKeeper, MasterKeys
 from .model import KeyRotation
 from .operation import Operation
 from .operations import Operations, Report, Work
@@ -66,6 +66,13 @@ class KeyOperations:
                 raise FieldInvalid(field="master_key", problem=problem) from error
 
         return await self.operations.start(target=ALL, session=None, work=work)
+
+    async def masters(self, location: StorageLocationName | None) -> MasterKeys:
+        """Who can open a location; None: the primary one.
+
+        Raises StorageLocationNotFound, StorageUnavailable, StorageMisconfigured, VaultCorrupt.
+        """
+        return await self.keeper.masters(location)
 
     async def _start(self, session: SessionName | None, work: Work) -> Operation:
         if session is not None:

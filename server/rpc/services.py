@@ -17,9 +17,12 @@ from roost.v1 import (
     operation_service_pb2_grpc,
     session_service_pb2,
     session_service_pb2_grpc,
+    vault_service_pb2,
+    vault_service_pb2_grpc,
 )
 
 from server.backups.importing import Imports
+from server.backups.keyoperations import KeyOperations
 from server.backups.operations import Operations
 from server.backups.service import BackupService as Backups
 from server.backups.trashing import TrashRoom
@@ -36,6 +39,7 @@ from .message_service import MessageService
 from .operation_service import OperationService
 from .server import Service
 from .session_service import SessionService
+from .vault_service import VaultService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class Rooms:
     backups: Backups
     operations: Operations
     trash: TrashRoom
+    keys: KeyOperations
     imports: Imports
     repeats: Idempotency
     key: AdminKey
@@ -60,6 +65,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
     backups = backup_service_pb2.DESCRIPTOR.services_by_name["BackupService"]
     operations = operation_service_pb2.DESCRIPTOR.services_by_name["OperationService"]
     maintenance = maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"]
+    vault = vault_service_pb2.DESCRIPTOR.services_by_name["VaultService"]
     admins = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
     return [
         Service(
@@ -91,6 +97,11 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
             maintenance,
             maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server,
             MaintenanceService(rooms.trash),
+        ),
+        Service(
+            vault,
+            vault_service_pb2_grpc.add_VaultServiceServicer_to_server,
+            VaultService(rooms.keys, rooms.repeats),
         ),
         Service(admins, admin_service_pb2_grpc.add_AdminServiceServicer_to_server, admin),
     ]

@@ -206,6 +206,10 @@ class DataKeys:
         """The ids of all sessions that have a data key."""
         return sorted({session_id for session_id, _ in await self._wraps.terms(None)})
 
+    async def total(self) -> int:
+        """How many terms there are, of all sessions."""
+        return len(await self._wraps.terms(None))
+
     async def counts(self) -> dict[str, int]:
         """How many terms have an object for a master key, by its id, from the names alone."""
         counts: Counter[str] = Counter()

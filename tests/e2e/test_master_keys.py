@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+from roost.v1 import vault_service_pb2 as vault_requests
 
 from tests.support.api import DEADLINE, Api, Follower, State
 from tests.support.kms import Kms
@@ -77,3 +78,38 @@ async def test_any_one_master_key_brings_everything_back(sim, new_phone, new_con
 
 
 pytestmark = pytest.mark.timeout(180)
+
+
+async def test_keys_are_rotated_while_backups_run(sim, api, pair, new_contact, server, tmp_path):
+    """Of a session that is busy; every backup made meanwhile opens on a fresh server."""
+    session, phone = await pair("front-desk")
+    bob, made = new_contact(), []
+
+    async def back_up():
+        for number in range(8):
+            await asyncio.to_thread(bob.send_text, phone.jid, f"text {number}")
+            made.append(await api.back_up(session.name))
+
+    async def rotate():
+        while len(made) < 8:
+            before = len(made)
+            assert await api.rotate_keys("sessions/-" if before % 2 else session.name) == 1
+            while len(made) == before:
+                await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        group.create_task(back_up())
+        group.create_task(rotate())
+    listed = await api.vault.ListMasterKeys(
+        vault_requests.ListMasterKeysRequest(), metadata=api.metadata
+    )
+    assert listed.data_keys > 4
+    await asyncio.to_thread(server.kill)
+    env = sim.environment() | {
+        "ROOST_BACKUP__KEY_FILE": str(server.data_dir / "backup.key"),
+        "ROOST_BACKUP__LOCATIONS": json.dumps({"a": f"file://{server.data_dir / 'backups'}"}),
+    }
+    with ServerProcess(tmp_path / "fresh", env=env) as fresh:
+        async with Api.connect(fresh.address, fresh.key) as again:
+            for number, name in enumerate(made):
+                await again.restore(name, target_session=f"sessions/copy-{number}")

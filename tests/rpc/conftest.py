@@ -18,6 +18,7 @@ from roost.v1 import (
     session_pb2,
     session_service_pb2,
     session_service_pb2_grpc,
+    vault_service_pb2_grpc,
 )
 
 from server import app
@@ -58,6 +59,7 @@ class Api:
             "backups": backup_service_pb2_grpc.BackupServiceStub,
             "operations": operation_service_pb2_grpc.OperationServiceStub,
             "maintenance": maintenance_service_pb2_grpc.MaintenanceServiceStub,
+            "vault": vault_service_pb2_grpc.VaultServiceStub,
             "admin": admin_service_pb2_grpc.AdminServiceStub,
         }.items():
             setattr(self, name, Keyed(stub(channel), self.metadata))

@@ -19,12 +19,14 @@ from roost.v1 import (
     message_service_pb2_grpc,
     operation_service_pb2_grpc,
     session_service_pb2_grpc,
+    vault_service_pb2_grpc,
 )
 from roost.v1 import backup_service_pb2 as backups
 from roost.v1 import event_service_pb2 as event_requests
 from roost.v1 import message_service_pb2 as messages
 from roost.v1 import operation_service_pb2 as operation_requests
 from roost.v1 import session_service_pb2 as requests
+from roost.v1 import vault_service_pb2 as vault_requests
 from roost.v1.backup_pb2 import Backup
 from roost.v1.event_pb2 import Event, EventKind, MessageReceived, ReceiptReceived
 from roost.v1.session_pb2 import Session
@@ -57,6 +59,7 @@ class Api:
         self.messages = message_service_pb2_grpc.MessageServiceStub(self.channel)
         self.backups = backup_service_pb2_grpc.BackupServiceStub(self.channel)
         self.operations = operation_service_pb2_grpc.OperationServiceStub(self.channel)
+        self.vault = vault_service_pb2_grpc.VaultServiceStub(self.channel)
         self.admin = admin_service_pb2_grpc.AdminServiceStub(self.channel)
         self.metadata = (("authorization", f"Bearer {self.key}"),)
 
@@ -165,6 +168,14 @@ class Api:
         done = await self.operation_end(started.operation.name)
         assert done.WhichOneof("result") == "restore", done
         return done.restore
+
+    async def rotate_keys(self, parent: str) -> int:
+        """Makes new data keys and waits for it; returns for how many sessions."""
+        request = vault_requests.RotateKeysRequest(parent=parent)
+        started = await self.vault.RotateKeys(request, metadata=self.metadata)
+        done = await self.operation_end(started.operation.name)
+        assert done.WhichOneof("result") == "rotation", done
+        return done.rotation.rotated
 
     async def operation_end(self, name: str):
         """Watches an operation to its end."""

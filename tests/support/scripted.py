@@ -23,6 +23,7 @@ from roost.v1 import (
     message_service_pb2,
     operation_service_pb2,
     session_service_pb2,
+    vault_service_pb2,
 )
 
 FILES = (
@@ -33,6 +34,7 @@ FILES = (
     message_service_pb2,
     operation_service_pb2,
     session_service_pb2,
+    vault_service_pb2,
 )
 METHODS = {
     f"{service.name}.{method.name}": method

@@ -1,0 +1,79 @@
+"""`roost.v1.VaultService`."""
+
+import re
+from functools import partial
+from typing import Any
+
+from roost.v1 import vault_pb2, vault_service_pb2_grpc
+from roost.v1 import vault_service_pb2 as pb
+
+from server.backups.keyoperations import ALL, KeyOperations
+from server.core.errors import FieldInvalid
+from server.core.names import SessionName, StorageLocationName
+
+from . import convert_backups, validate
+from .idempotency import Attempt, Idempotency
+from .validate import Checks
+
+_MASTER_KEY = re.compile(r"[0-9a-f]{16}")
+
+
+class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
+    """Looks after the keys that backups are encrypted with."""
+
+    def __init__(self, keys: KeyOperations, repeats: Idempotency) -> None:
+        self._keys = keys
+        self._repeats = repeats
+
+    async def RotateKeys(
+        self, request: pb.RotateKeysRequest, _context: Any
+    ) -> pb.RotateKeysResponse:
+        """Starts to make new data keys."""
+        with Checks() as check:
+            session = check(_parent, request.parent)
+            check(validate.request_id, request.request_id)
+        rotate = partial(self._rotate, session)
+        return await self._repeats.once(request, pb.RotateKeysResponse, rotate)
+
+    async def _rotate(
+        self, session: SessionName | None, _attempt: Attempt
+    ) -> pb.RotateKeysResponse:
+        operation = await self._keys.rotate(session)
+        return pb.RotateKeysResponse(operation=convert_backups.operation(operation))
+
+    async def RewrapKeys(
+        self, request: pb.RewrapKeysRequest, _context: Any
+    ) -> pb.RewrapKeysResponse:
+        """Starts to wrap data keys for every configured master key."""
+        operation = await self._keys.rewrap(_parent(request.parent))
+        return pb.RewrapKeysResponse(operation=convert_backups.operation(operation))
+
+    async def RetireMasterKey(
+        self, request: pb.RetireMasterKeyRequest, _context: Any
+    ) -> pb.RetireMasterKeyResponse:
+        """Starts to remove what is wrapped for a master key."""
+        if not _MASTER_KEY.fullmatch(request.master_key):
+            raise FieldInvalid(field="master_key", problem="an id has 16 hex digits")
+        operation = await self._keys.retire(request.master_key)
+        return pb.RetireMasterKeyResponse(operation=convert_backups.operation(operation))
+
+    async def ListMasterKeys(
+        self, request: pb.ListMasterKeysRequest, _context: Any
+    ) -> pb.ListMasterKeysResponse:
+        """Who can open a storage location."""
+        location = None
+        if request.storage_location:
+            location = StorageLocationName.parse(request.storage_location)
+        found = await self._keys.masters(location)
+        return pb.ListMasterKeysResponse(
+            master_keys=[
+                vault_pb2.VaultStats.MasterKey(id=each.id, kind=each.kind, wraps=each.wraps)
+                for each in found.masters
+            ],
+            data_keys=found.data_keys,
+        )
+
+
+def _parent(text: str) -> SessionName | None:
+    """A session, or None for all."""
+    return None if text == ALL else SessionName.parse(text, "parent")
