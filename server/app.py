@@ -1,6 +1,7 @@
 """Composition root: the only module that names concrete classes; order of start and stop."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import structlog
 
 from storage_backends.registry import Registry
 
+from .backups.custody import Custody
 from .backups.importing import Importer, Imports
 from .backups.keyoperations import KeyOperations
 from .backups.locations import Locations
 from .backups.operations import Operations
+from .backups.policies import BackupPolicy, Policies
 from .backups.scratch import Scratch
 from .backups.service import BackupService
 from .backups.trashing import TrashRoom
@@ -33,7 +36,9 @@ from .rpc.idempotency import Idempotency
 from .rpc.interceptors import CallInterceptor
 from .rpc.server import RpcServer, TlsFiles
 from .rpc.services import Rooms, services
+from .sessions.hooks import Hooks
 from .sessions.manager import SessionManager
+from .sessions.model import Session
 from .sessions.registry import SessionRegistry
 from .settings import Settings
 from .state import Database
@@ -41,9 +46,11 @@ from .vault.masterkeys import configured
 from .vault.masterkeys.base import MasterKey
 from .vault.masterkeys.selftest import self_test
 from .vault.model import BackupKind
+from .vault.retention import RetentionPolicy
 from .vault.workers import Workers
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
+LAST_COPIES = timedelta(seconds=5)  # for the copies of sessions that took all of the grace
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
 
 log = structlog.get_logger(__name__)
@@ -104,14 +111,15 @@ async def running(
         locations = await stack.enter_async_context(
             Locations.from_urls(settings.backup_urls, storage)
         )
-        first_backups = FirstBackups()
+        copies = Copies()
         manager = SessionManager(
             journal=events,
             registry=registry,
             engine=engine,
             clock=clock,
             data_dir=settings.data_dir,
-            on_paired=first_backups,
+            on_paired=copies.paired,
+            hooks=copies,
         )
         operations = Operations(database, clock)
         scratch = Scratch(settings.data_dir / "scratch")
@@ -124,8 +132,19 @@ async def running(
             scratch=scratch,
             engine_version=engine.version,
         )
-        first_backups.service = await stack.enter_async_context(backups)
+        copies.service = await stack.enter_async_context(backups)
         await stack.enter_async_context(backups.keys)
+        policies = await stack.enter_async_context(
+            Policies(database=database, sessions=manager, clock=clock, default=_policy(settings))
+        )
+        custody = copies.custody = Custody(
+            sessions=manager,
+            backups=backups,
+            policies=policies,
+            clock=clock,
+            uniform=random.random,
+            data_dir=settings.data_dir,
+        )
         trash = await stack.enter_async_context(
             TrashRoom(
                 folder=settings.data_dir / "trash",
@@ -160,7 +179,8 @@ async def running(
         server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
         stack.push_async_callback(server.stop, LAST_CALLS)
         await stack.enter_async_context(manager)
-        stack.push_async_callback(lambda: manager.drain(stop.grace))
+        await stack.enter_async_context(custody)
+        stack.push_async_callback(lambda: _stop_sessions(manager, custody, stop.grace))
         await stack.enter_async_context(operations)
         stack.push_async_callback(lambda: broker.close(min(stop.grace, BOOKMARKS)))
         stack.push_async_callback(lambda: _announce_stop(server, interceptor))
@@ -174,16 +194,58 @@ async def _announce_stop(server: RpcServer, interceptor: CallInterceptor) -> Non
     await server.drain()
 
 
-class FirstBackups:
-    """The backup right after pairing. Its service is made after the sessions it backs up."""
+async def _stop_sessions(manager: SessionManager, custody: Custody, grace: timedelta) -> None:
+    """What has stopped is copied in what is left of the grace, or at least in a moment."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + grace.total_seconds()
+    await manager.drain(grace)
+    left = timedelta(seconds=max(until - loop.time(), 0))
+    await custody.finish(max(left, min(grace, LAST_COPIES)))
+
+
+class Copies(Hooks):
+    """Those who copy are made after the sessions whose copies they make."""
 
     def __init__(self) -> None:
         self.service: BackupService | None = None
+        self.custody: Custody | None = None
 
-    async def __call__(self, name: SessionName) -> None:
-        """Returns when the backup is verified."""
+    async def paired(self, name: SessionName) -> None:
+        """Returns when the first backup is verified."""
         assert self.service is not None
         await self.service.backup_now(name, BackupKind.PAIRED)
+
+    def stopped(self, name: SessionName) -> None:
+        """As `Hooks.stopped`."""
+        assert self.custody is not None
+        self.custody.stopped(name)
+
+    async def before_delete(self, name: SessionName) -> None:
+        """As `Hooks.before_delete`."""
+        assert self.custody is not None
+        await self.custody.before_delete(name)
+
+    def revoked(self, session: Session, reason: str, trash: str) -> None:
+        """As `Hooks.revoked`."""
+        assert self.custody is not None
+        self.custody.revoked(session, reason, trash)
+
+
+def _policy(settings: Settings) -> BackupPolicy:
+    backup = settings.backup
+    return BackupPolicy(
+        every=backup.every,
+        debounce=backup.debounce if backup.on_change else timedelta(),
+        max_delay=backup.max_delay,
+        retention=RetentionPolicy(
+            keep_within=backup.keep_within,
+            keep_last=backup.keep_last,
+            hourly=backup.hourly,
+            daily=backup.daily,
+            weekly=backup.weekly,
+            monthly=backup.monthly,
+        ),
+    )
 
 
 async def _master_keys(settings: Settings) -> list[MasterKey]:

@@ -15,7 +15,15 @@ from server.core.errors import (
 )
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName, StorageLocationName
-from server.vault.history import Standing, read_history, read_standing
+from server.vault import objects
+from server.vault.history import (
+    Mark,
+    MarkKind,
+    Standing,
+    add_mark,
+    read_history,
+    read_standing,
+)
 from server.vault.masterkeys.base import MasterKey
 from server.vault.model import Backup
 from server.vault.repository import Repository
@@ -95,6 +103,12 @@ class Catalog:
             names = [name for name in names if _age(name) < _age(after)]
         shown_by_name = await _describe({name: found[name] for name in names[:limit]})
         return [shown_by_name[name] for name in names[:limit] if name in shown_by_name]
+
+    async def revoke(self, session: SessionName, fingerprint: str, reason: str) -> None:
+        """Marks all present backups of a device, in the primary location."""
+        repository = await self.repository(self._locations.primary)
+        mark = Mark(kind=MarkKind.REVOKED, time=self._clock.now(), reason=reason)
+        await add_mark(repository, session, objects.lineage(fingerprint), mark)
 
     async def newest_good(self, session: SessionName, *, but: BackupName) -> BackupName | None:
         """The newest good backup of a session other than `but`."""

@@ -1,13 +1,21 @@
 """Making one backup of one session."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from server.core.clock import Clock
-from server.core.errors import BackupCorrupt, BackupKeyMissing, SessionNotPaired
+from server.core.errors import (
+    BackupCorrupt,
+    BackupKeyMissing,
+    ServerDraining,
+    SessionNotFound,
+    SessionNotPaired,
+    StoreLost,
+)
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.sessions.model import Session
 from server.vault.history import stand
@@ -33,6 +41,14 @@ LEVEL = 4  # of the drill that every copy goes through; see verify
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A store that is not in use any more, and the session as it was with it."""
+
+    session: Session
+    store: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Maker:
     """Copies a session's store, checks the copy, and stores what is new in it."""
 
@@ -50,18 +66,19 @@ class Maker:
         location: StorageLocationName,
         kind: BackupKind | None,
         report: Report,
+        source: Source | None = None,
     ) -> Backup:
-        """Makes the backup `name` and returns it as stored.
+        """Makes the backup `name` and returns it as stored; without `source` of the store in use.
 
-        Raises SessionNotPaired, BackupCorrupt, KeyUnavailable, VaultCorrupt, QuotaExceeded,
-        StorageUnavailable, StorageMisconfigured: then there is no backup.
+        Raises SessionNotPaired, StoreLost, BackupCorrupt, KeyUnavailable, VaultCorrupt,
+        QuotaExceeded, StorageUnavailable, StorageMisconfigured: then there is no backup.
         """
         repository = await self.catalog.repository(location)
         await self.keys.before_backup(name.session, location)
         with self.scratch.folder() as folder:
             image = folder / "image.db"
             report("COPYING")
-            before, after, total = await self._copy(name.session, image)
+            before, after, total = await self._copy(name.session, image, source)
             parent, chain = await find_parent(repository, name)
             report("WRITING", 0, total)
 
@@ -71,7 +88,7 @@ class Maker:
             try:
                 layout, findings = await self._store(repository, name, image, parent, on_stored)
             except ImageInvalid as error:
-                raise SessionNotPaired(session=str(name.session)) from error
+                raise StoreLost(session=str(name.session)) from error
         is_clean = _is_at_rest(before, after)
         device = findings.device
         manifest = Manifest(
@@ -110,19 +127,24 @@ class Maker:
             size_bytes=layout.size_bytes,
             new_bytes=layout.new_bytes,
         )
-        return shown(stand(manifest, sha256, (), ()), location)
+        backup = shown(stand(manifest, sha256, (), ()), location)
+        with contextlib.suppress(SessionNotFound, ServerDraining):
+            await self.sessions.tell_backup(name.session, backup, is_newest=True)
+        return backup
 
-    async def _copy(self, session: SessionName, image: Path) -> tuple[Session, Session, int]:
+    async def _copy(
+        self, session: SessionName, image: Path, source: Source | None
+    ) -> tuple[Session, Session, int]:
         """The session as it was recorded before and after its store was copied; the size."""
-        before = self.sessions.get(session)
-        store = self.sessions.store_path(session)
+        before = source.session if source else self.sessions.get(session)
+        store = source.store if source else self.sessions.store_path(session)
         if store is None:
             raise SessionNotPaired(session=str(session))
         try:
             size = await self.workers.run(_take, store, image)
         except StoreUnreadable as error:
-            raise SessionNotPaired(session=str(session)) from error
-        return before, self.sessions.get(session), size
+            raise StoreLost(session=str(session)) from error
+        return before, source.session if source else self.sessions.get(session), size
 
     async def _store(
         self,

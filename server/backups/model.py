@@ -26,6 +26,7 @@ class RestorePlan:
     losses: tuple[str, ...]
     replaces_credentials: bool
     age: timedelta
+    revoked: str = ""  # how the device was logged out after the copy was taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

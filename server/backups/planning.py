@@ -8,13 +8,19 @@ be thrown away by their phones, unseen by anyone. Then the copy is re-keyed.
 
 from datetime import datetime
 
-from server.core.errors import BackupNotRestorable, ExactRestoreUnsafe
+from server.core.errors import (
+    BackupNotRestorable,
+    BackupRevoked,
+    CredentialsExist,
+    ExactRestoreUnsafe,
+)
 from server.core.names import SessionName
 from server.sessions.model import Session, State
 from server.vault.history import Standing
 from server.vault.manifest import Manifest
 from server.vault.model import BackupState
 
+from .identity import hash_jid
 from .model import RestoreMode, RestorePlan
 
 REKEY_LOSSES = (
@@ -24,7 +30,8 @@ REKEY_LOSSES = (
 )
 
 
-REVOKED = "The session is unlinked: WhatsApp will probably refuse a login with these credentials."
+REVOKED = "The device was logged out: WhatsApp will probably refuse a login with these credentials."
+RESTORABLE = frozenset({BackupState.ACTIVE, BackupState.REVOKED})
 
 
 def plan_restore(
@@ -50,11 +57,11 @@ def plan_restore(
         now: For the age.
 
     Raises:
-        BackupNotRestorable: it is not ACTIVE.
+        BackupNotRestorable: it is neither ACTIVE nor REVOKED.
         ExactRestoreUnsafe: EXACT is wanted and cannot be proven safe.
     """
     manifest = standing.manifest
-    if standing.state is not BackupState.ACTIVE:
+    if standing.state not in RESTORABLE:
         raise BackupNotRestorable(backup=str(manifest.name), state=standing.state.value)
     doubts = doubts_about_exact(manifest, target, present, newest_epoch)
     if mode is RestoreMode.EXACT and doubts:
@@ -66,7 +73,8 @@ def plan_restore(
     else:
         exact, reasons = True, ["the copy is the session's last state and it has not run since"]
     losses = () if exact else REKEY_LOSSES
-    if present is not None and present.state is State.UNLINKED:
+    revoked = _revoked(standing, present)
+    if revoked:
         losses = (REVOKED, *losses)
     return RestorePlan(
         backup=manifest.name,
@@ -76,7 +84,31 @@ def plan_restore(
         losses=losses,
         replaces_credentials=has_store,
         age=now - manifest.create_time,
+        revoked=revoked,
     )
+
+
+def refuse_without_force(plan: RestorePlan, *, force: bool) -> None:
+    """Raises BackupRevoked, CredentialsExist for a plan that needs `force`."""
+    if plan.revoked and not force:
+        raise BackupRevoked(backup=str(plan.backup), why=plan.revoked)
+    if plan.replaces_credentials and not force:
+        raise CredentialsExist(session=str(plan.target))
+
+
+def _revoked(standing: Standing, present: Session | None) -> str:
+    """How the device was logged out; empty: it was not, as far as is known.
+
+    The mark in storage may still be missing; what the session itself shows is known at once.
+    """
+    if standing.state is BackupState.REVOKED:
+        return standing.state_reason
+    if present is None or present.state is not State.UNLINKED:
+        return ""
+    account = present.account
+    if account is not None and hash_jid(account) != standing.manifest.jid_sha256:
+        return ""  # another device's
+    return present.condition.reason if present.condition else State.UNLINKED.name
 
 
 def doubts_about_exact(

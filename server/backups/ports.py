@@ -8,6 +8,7 @@ from typing import Protocol
 from server.core.names import SessionName
 from server.engine.base import Account
 from server.sessions.model import Session, State
+from server.vault.model import Backup
 
 
 class Held(Protocol):
@@ -49,6 +50,15 @@ class Sessions(Protocol):
 
     def hold(self, name: SessionName, operation: str) -> AbstractAsyncContextManager[Held]:
         """Takes a session that is not running; raises OperationInProgress, SessionWrongState."""
+        ...
+
+    async def tell_backup(
+        self, name: SessionName, backup: Backup, *, is_newest: bool = False
+    ) -> None:
+        """Lets subscribers know of a backup; the newest one decides the session's condition.
+
+        Raises SessionNotFound, ServerDraining.
+        """
         ...
 
     def store_path(self, name: SessionName) -> Path | None:

@@ -9,7 +9,6 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import (
     BackupCorrupt,
-    CredentialsExist,
     SessionNotFound,
     SessionWrongState,
 )
@@ -25,7 +24,7 @@ from .catalog import Catalog
 from .identity import Device, hash_jid
 from .model import RestoreMode, RestorePlan, RestoreResult
 from .operations import Report
-from .planning import doubts_about_exact, plan_restore
+from .planning import doubts_about_exact, plan_restore, refuse_without_force
 from .ports import Sessions
 from .rekeying import protect, rekey
 from .scratch import Scratch
@@ -95,8 +94,7 @@ class Restorer:
                 hold = self.sessions.hold(target, str(report.operation))
                 held = await stack.enter_async_context(hold)
             plan = await self.plan(standing, target, mode)
-            if plan.replaces_credentials and not force:
-                raise CredentialsExist(session=str(target))
+            refuse_without_force(plan, force=force)
             folder = stack.enter_context(self.scratch.folder())
             store = folder / "store.db"
             report("READING", 0, total)

@@ -1,13 +1,15 @@
 """Backups and restores of sessions' credentials, as the API offers them."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from server.core.clock import Clock
-from server.core.errors import CredentialsExist, SessionNotPaired
+from server.core.errors import ServerDraining, SessionNotFound, SessionNotPaired, StoreLost
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
@@ -18,7 +20,7 @@ from server.vault.workers import Workers
 from .catalog import Catalog
 from .keykeeping import KeyKeeper
 from .locations import Locations
-from .making import Maker
+from .making import Maker, Source
 from .model import (
     RestoreMode,
     RestorePlan,
@@ -27,11 +29,13 @@ from .model import (
 )
 from .operation import Operation
 from .operations import Operations, Report
+from .planning import refuse_without_force
 from .porting import Export, Porter
 from .ports import Sessions
 from .restoring import Restorer
 from .scratch import Scratch
 from .showing import shown
+from .turns import Turns
 
 PAGE = 500
 # Revoked: a verified copy of a device that WhatsApp has removed.
@@ -58,7 +62,9 @@ class BackupService:
         self._locations = locations
         self._scratch = scratch
         self._workers = Workers()
+        self._clock = clock
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns()
         self._catalog = Catalog(locations, masters, self._workers, clock)
         places = [location.name for location in locations.list()]
         self.keys = KeyKeeper(places, self._catalog.repository, clock)
@@ -95,15 +101,16 @@ class BackupService:
 
         Without `kind` it is QUIESCED when the copy is provably the session's last state, else HOT.
 
-        Raises SessionNotFound, SessionNotPaired, StorageLocationNotFound, OperationInProgress.
+        Raises SessionNotFound, SessionNotPaired, StoreLost, StorageLocationNotFound,
+        OperationInProgress.
         """
-        self._check_paired(session)
+        await self._check_paired(session)
         place = location or self._locations.primary
         self._locations.check(place)
         name = await self._catalog.new_name(session, place)
 
         async def work(report: Report) -> Backup:
-            async with self._slots:
+            async with self._turn(session):
                 return await self._maker.make(name, place, kind, report)
 
         return await self._operations.start(target=str(name), session=session, work=work)
@@ -111,13 +118,31 @@ class BackupService:
     async def backup_now(self, session: SessionName, kind: BackupKind | None = None) -> Backup:
         """Makes a backup in the primary location and waits for it.
 
-        Raises SessionNotFound, SessionNotPaired, StorageUnavailable, StorageMisconfigured,
-        QuotaExceeded, BackupCorrupt.
+        Raises SessionNotFound, SessionNotPaired, StoreLost, StorageUnavailable,
+        StorageMisconfigured, QuotaExceeded, BackupCorrupt.
         """
-        self._check_paired(session)
-        name = await self._catalog.new_name(session, self._locations.primary)
-        async with self._slots:
+        await self._check_paired(session)
+        async with self._turn(session):
+            name = await self._catalog.new_name(session, self._locations.primary)
             return await self._maker.make(name, self._locations.primary, kind, Silent())
+
+    async def back_up_trash(self, session: Session, store: Path) -> Backup:
+        """As `backup_now`, of a store in trash, for `session` as it was with it."""
+        async with self._turn(session.name):
+            name = await self._catalog.new_name(session.name, self._locations.primary)
+            source = Source(session, store)
+            return await self._maker.make(name, self._locations.primary, None, Silent(), source)
+
+    async def revoke(self, session: SessionName, fingerprint: str, reason: str) -> None:
+        """Marks all present backups of a device as revoked: a restore then needs `force`.
+
+        Raises StorageUnavailable, StorageMisconfigured, QuotaExceeded.
+        """
+        await self._catalog.revoke(session, fingerprint, reason)
+        for backup in await self.list(session, limit=1):
+            if backup.device_fingerprint == fingerprint:
+                with contextlib.suppress(SessionNotFound, ServerDraining):
+                    await self._sessions.tell_backup(session, backup)
 
     async def get(self, name: BackupName) -> Backup:
         """A backup; raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
@@ -167,16 +192,16 @@ class BackupService:
     ) -> tuple[Operation, RestorePlan]:
         """Starts a restore; the session must not be running, and is left stopped.
 
-        Raises as `plan`, and CredentialsExist (not without `force`), OperationInProgress.
+        Raises as `plan`, and CredentialsExist, BackupRevoked (not with `force`),
+        OperationInProgress.
         """
         into = target or name.session
         repository, standing = await self._catalog.find(name)
         plan = await self._restorer.plan(standing, into, mode)
-        if plan.replaces_credentials and not force:
-            raise CredentialsExist(session=str(into))
+        refuse_without_force(plan, force=force)
 
         async def work(report: Report) -> RestoreResult:
-            async with self._slots:
+            async with self._turn(into):
                 return await self._restorer.restore(
                     repository, standing, into, mode, report, force=force
                 )
@@ -203,11 +228,18 @@ class BackupService:
         self._locations.check(place)
         return await self._porter.import_file(session, place, passphrase, pieces)
 
-    def _check_paired(self, name: SessionName) -> Session:
-        session = self._sessions.get(name, show_deleted=False)
-        if self._sessions.store_path(name) is None:
+    @contextlib.asynccontextmanager
+    async def _turn(self, session: SessionName) -> AsyncIterator[None]:
+        async with self._turns.of(session), self._slots:
+            yield
+
+    async def _check_paired(self, name: SessionName) -> None:
+        self._sessions.get(name, show_deleted=False)
+        store = self._sessions.store_path(name)
+        if store is None:
             raise SessionNotPaired(session=str(name))
-        return session
+        if not await self._workers.run(store.exists):
+            raise StoreLost(session=str(name))
 
 
 class Silent:

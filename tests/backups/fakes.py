@@ -37,6 +37,7 @@ class FakeSessions:
         self._root = root
         self._sessions = {}
         self._held = set()
+        self.told = []
         self.on_get = lambda session: session
 
     def path(self, session):
@@ -90,6 +91,10 @@ class FakeSessions:
             yield FakeHeld(self, name)
         finally:
             self._held.remove(name)
+
+    async def tell_backup(self, name, backup, *, is_newest=False):
+        self.get(name)
+        self.told.append((backup, is_newest))
 
     def store_path(self, name):
         session = self._sessions[name]

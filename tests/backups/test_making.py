@@ -17,6 +17,7 @@ from server.core.errors import (
     SessionNotFound,
     SessionNotPaired,
     StorageLocationNotFound,
+    StoreLost,
 )
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.sessions.model import State
@@ -95,7 +96,7 @@ async def test_started_while_copying(server):
 
     server.sessions.on_get = starting
     assert (await server.back_up()).kind is BackupKind.HOT
-    assert len(calls) == 3
+    assert len(calls) == 4  # and the one who tells of the backup
 
 
 async def test_right_after_pairing(server):
@@ -144,11 +145,13 @@ async def test_refusals(server):
 
 
 async def test_lost_store(server):
-    """A session whose store is gone has nothing to back up; none is made up."""
+    """A session whose store is gone has nothing to back up, and says so; none is made up."""
     store = server.pair()
     store.unlink()
-    done = await server.end_of(await server.service.create(ANN))
-    assert done.failure.reason == "SESSION_NOT_PAIRED"
+    with pytest.raises(StoreLost):
+        await server.service.create(ANN)
+    with pytest.raises(StoreLost):
+        await server.service.backup_now(ANN)
     assert not store.exists()
     assert await server.service.list() == []
 

@@ -12,15 +12,17 @@ from server.core.errors import (
     BackupKeyMissing,
     BackupNotFound,
     BackupNotRestorable,
+    BackupRevoked,
     CredentialsExist,
     ExactRestoreUnsafe,
     OperationInProgress,
     SessionWrongState,
+    StoreLost,
 )
 from server.core.names import BackupName
 from server.sessions.model import State
 from server.vault.masterkeys.file import FileKey
-from server.vault.model import BackupKind
+from server.vault.model import BackupKind, BackupState
 from storage_backends.faults import flip_bit
 from tests.backups.conftest import ANN, BEA
 from tests.support.stores import add_sessions, devices_seen_by_engine, rows
@@ -238,13 +240,54 @@ async def test_credentials_in_use_by_another_session(server):
 
 
 async def test_unlinked_session(server):
-    """The plan says that WhatsApp has forgotten the device."""
+    """The plan says that WhatsApp has forgotten the device, and only force gets past that."""
     server.pair()
     backup = await server.back_up()
     server.sessions.change(ANN, state=State.UNLINKED, account=None)
     plan = await server.service.plan(backup.name)
-    assert "unlinked" in plan.losses[0]
-    assert not plan.replaces_credentials
+    assert "logged out" in plan.losses[0]
+    assert (plan.revoked, plan.replaces_credentials) == ("UNLINKED", False)
+    with pytest.raises(BackupRevoked):
+        await server.service.restore(backup.name)
+    await server.restore(backup.name, force=True)
+
+
+async def test_revoked_copies(server):
+    """All of the device as of now, in GetBackup and in lists; later ones and others are not."""
+    server.pair()
+    first = await server.back_up()
+    server.pair(BEA, device=8)
+    other = await server.back_up(BEA)
+    await server.service.revoke(ANN, first.device_fingerprint, "LOGGED_OUT")
+    assert server.sessions.told[-1][0].state is BackupState.REVOKED
+    found = await server.service.get(first.name)
+    assert (found.state, found.state_reason) == (BackupState.REVOKED, "LOGGED_OUT")
+    states = {each.name: each.state for each in await server.service.list()}
+    assert states == {first.name: BackupState.REVOKED, other.name: BackupState.ACTIVE}
+    server.stop()
+    assert (await server.service.plan(first.name)).revoked == "LOGGED_OUT"
+    with pytest.raises(BackupRevoked) as error:
+        await server.service.restore(first.name)
+    assert error.value.metadata() == {"backup": str(first.name), "why": "LOGGED_OUT"}
+    await server.restore(first.name, force=True)
+    server.start()
+    later = await server.back_up()
+    assert later.device_fingerprint == first.device_fingerprint
+    assert later.state is BackupState.ACTIVE
+
+
+async def test_a_store_in_trash(server):
+    """Is copied as the session was with it."""
+    store = server.pair()
+    session = server.sessions.get(ANN)
+    kept = store.with_name("kept.db")
+    store.rename(kept)
+    server.sessions.change(ANN, store_epoch=0, connect_epoch=99)
+    backup = await server.service.back_up_trash(session, kept)
+    assert (backup.kind, backup.connect_epoch) == (BackupKind.HOT, session.connect_epoch)
+    kept.unlink()
+    with pytest.raises(StoreLost):
+        await server.service.back_up_trash(session, kept)
 
 
 async def test_suspect_copy(server):
