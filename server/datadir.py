@@ -1,14 +1,21 @@
 """The data directory: private, used by one server at a time, and telling where that server is."""
 
 import fcntl
+import hashlib
 import json
 import os
+import platform
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .core.ids import random_id
+
 UMASK = 0o077
+SERVER_ID_LENGTH = 16
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DataDirectoryUnusable(Exception):
@@ -71,3 +78,34 @@ class DataDirectory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def server_id(path: Path) -> str:
+    """Which server this data directory is, to others that share its storage. Made once."""
+    file = path / "server.id"
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        made, draft = random_id(SERVER_ID_LENGTH), file.with_suffix(".tmp")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as opened:
+            opened.write(f"{made}\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        draft.replace(file)
+        return made
+
+
+def place(path: Path) -> str:
+    """This very directory on this machine since it booted.
+
+    Two processes with the same place cannot both hold the directory's lock; a copy of the
+    directory, or of the whole machine, has another place.
+    """
+    try:
+        machine = BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        machine = f"{platform.node()}/{uuid.getnode()}"
+    found = path.stat()
+    text = f"{machine}/{found.st_dev}/{found.st_ino}"
+    return hashlib.sha256(text.encode()).hexdigest()[:SERVER_ID_LENGTH]

@@ -215,10 +215,16 @@ class CredentialsExist(Precondition):
     reason: ClassVar[str] = "CREDENTIALS_EXIST"
 
 
+@dataclass(kw_only=True, eq=False)
 class SessionLeased(Precondition):
     """Another server runs the session; stop it there, or set take_over."""
 
     reason: ClassVar[str] = "SESSION_LEASED"
+    server: str = ""
+
+    def metadata(self) -> dict[str, str]:
+        """Adds the other server's id; empty if it is not known."""
+        return {"session": self.session, "server": self.server}
 
 
 class StoreLost(Precondition):

@@ -2,13 +2,20 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 
 import pytest
 
-from server.datadir import DataDirectory, DataDirectoryBusy, DataDirectoryUnusable
+from server.datadir import (
+    DataDirectory,
+    DataDirectoryBusy,
+    DataDirectoryUnusable,
+    place,
+    server_id,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +70,19 @@ def test_an_unusable_place_says_why(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataDirectoryUnusable, match="file"), DataDirectory(tmp_path / "file"):
         pass
+
+
+def test_a_server_keeps_its_id_and_a_copy_has_another_place(tmp_path):
+    """Leases are the server's by its id; whether two processes can both have it, by the place."""
+    first = tmp_path / "first"
+    first.mkdir()
+    made = server_id(first)
+    assert len(made) == 16
+    assert server_id(first) == made
+    assert stat.S_IMODE((first / "server.id").stat().st_mode) == 0o600
+    shutil.copytree(first, tmp_path / "copy")
+    assert server_id(tmp_path / "copy") == made
+    assert place(first) == place(first)
+    assert place(tmp_path / "copy") != place(first)
+    (tmp_path / "other").mkdir()
+    assert server_id(tmp_path / "other") != made
