@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -33,7 +33,7 @@ from .ports import Sessions
 from .scratch import Scratch
 from .showing import shown
 from .snapshot import StoreUnreadable, take
-from .verify import Findings, drill
+from .verify import Findings, inspect, understand
 
 logger = structlog.get_logger(__name__)
 
@@ -154,14 +154,16 @@ class Maker:
         parent: Manifest | None,
         on_stored: OnStored,
     ) -> tuple[Layout, Findings]:
-        """Stores and drills the image side by side."""
+        """Stores and drills the image side by side: each keeps a processor busy."""
         try:
             async with asyncio.TaskGroup() as group:
-                checking = group.create_task(self.workers.run(drill, image))
+                inspecting = group.create_task(self.workers.run(inspect, image))
                 layout = await store_image(repository, name, image, parent, on_stored)
+                findings = await self.workers.run(understand, image)
         except BaseExceptionGroup as errors:  # one of the two; the other was cancelled
             raise errors.exceptions[0] from None
-        return layout, checking.result()
+        damage = inspecting.result()
+        return layout, replace(findings, problems=(*damage, *findings.problems))
 
 
 def _take(store: Path, image: Path) -> int:

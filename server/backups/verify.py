@@ -45,10 +45,27 @@ class Findings:
 
 
 def drill(image: Path) -> Findings:
-    """Opens an image and looks at everything. Blocks; about 10 ms per MB.
+    """Opens an image and looks at everything. Blocks; about 4 ms per MB.
 
     Problems are in English and hold no key, name or number.
     """
+    if damage := inspect(image):
+        return Findings(problems=damage)
+    return understand(image)
+
+
+def inspect(image: Path) -> tuple[str, ...]:
+    """Whether every page of the database is in order: most of L3, and most of the time it takes."""
+    try:
+        with existing(image) as connection:
+            verdicts = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    except sqlite3.Error as error:
+        return (_unreadable(error),)
+    return () if verdicts == [("ok",)] else ("the integrity check failed",)
+
+
+def understand(image: Path) -> Findings:
+    """The rest, of an image that `inspect` finds in order."""
     try:
         with existing(image) as connection:
             damage = _damage(connection)
@@ -56,13 +73,15 @@ def drill(image: Path) -> Findings:
                 return Findings(problems=tuple(damage))
             return _read(connection)
     except sqlite3.Error as error:
-        return Findings(problems=(f"not readable as a database ({error.sqlite_errorname})",))
+        return Findings(problems=(_unreadable(error),))
+
+
+def _unreadable(error: sqlite3.Error) -> str:
+    return f"not readable as a database ({error.sqlite_errorname})"
 
 
 def _damage(connection: sqlite3.Connection) -> list[str]:
     problems = []
-    if [verdict for (verdict,) in connection.execute("PRAGMA integrity_check(1)")] != ["ok"]:
-        problems.append("the integrity check failed")
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         problems.append("rows refer to rows that do not exist")
     present = {

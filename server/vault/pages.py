@@ -7,7 +7,9 @@ nothing: without the session's data key nobody can tell whether a page is one he
 import hashlib
 import hmac
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from .sealing import KEY_BYTES, DataKey, derive
 
 PAGE_BYTES = 4096
 ID_BYTES = 16
+READ_BYTES = 256 * PAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class ImageInvalid(Exception):
     """The image is not a whole number of pages."""
 
 
-def page_id(key: bytes, page: bytes) -> bytes:
+def page_id(key: bytes, page: bytes | memoryview) -> bytes:
     """HMAC-SHA256, cut to 16 bytes."""
     return hmac.digest(key, page, "sha256")[:ID_BYTES]
 
@@ -48,22 +51,36 @@ def survey(image: Path, key: DataKey) -> tuple[list[bytes], str]:
     """
     secret, whole = id_key(key), hashlib.sha256()
     ids = []
-    for page in read_pages(image):
-        ids.append(page_id(secret, page))
-        whole.update(page)
+    with _mapped(image) as data:
+        for start in range(0, len(data), READ_BYTES):
+            part = data[start : start + READ_BYTES]
+            whole.update(part)
+            ids += [page_id(secret, page) for page in _cut(part)]
     return ids, whole.hexdigest()
 
 
-def read_pages(image: Path, numbers: Iterable[int] | None = None) -> Iterator[bytes]:
-    """The pages of an image by number from 0; all of them in order if not said which."""
+def read_pages(image: Path, numbers: Iterable[int]) -> Iterator[bytes]:
+    """The pages of an image by number from 0; raises ImageInvalid."""
+    with _mapped(image) as data:
+        for number in numbers:
+            start = number * PAGE_BYTES
+            yield data[start : start + PAGE_BYTES]
+
+
+@contextmanager
+def _mapped(image: Path) -> Iterator[mmap.mmap]:
     with image.open("rb") as file:
-        size = image.stat().st_size
+        size = os.fstat(file.fileno()).st_size
         if not size or size % PAGE_BYTES:
             raise ImageInvalid
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for number in range(size // PAGE_BYTES) if numbers is None else numbers:
-                start = number * PAGE_BYTES
-                yield data[start : start + PAGE_BYTES]
+            yield data
+
+
+def _cut(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    for start in range(0, len(data), PAGE_BYTES):
+        yield view[start : start + PAGE_BYTES]
 
 
 def encode_map(places: Sequence[Place], packs: Sequence[str]) -> list[int]:
