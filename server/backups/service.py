@@ -15,10 +15,11 @@ from server.core.names import BackupName, OperationName, SessionName, StorageLoc
 from server.sessions.model import Session
 from server.vault.masterkeys.base import MasterKey
 from server.vault.model import Backup, BackupKind, BackupState
+from server.vault.stats import Stats, measure
 from server.vault.workers import Workers
 
 from .catalog import Catalog
-from .keykeeping import KeyKeeper
+from .keykeeping import KeyKeeper, MasterKeyInfo
 from .locations import Locations
 from .making import Maker, Source
 from .model import (
@@ -227,6 +228,19 @@ class BackupService:
         place = location or self._locations.primary
         self._locations.check(place)
         return await self._porter.import_file(session, place, passphrase, pieces)
+
+    async def stats(
+        self, location: StorageLocationName | None = None
+    ) -> tuple[Stats, Sequence[MasterKeyInfo]]:
+        """A location in figures, and who can open it.
+
+        Raises StorageLocationNotFound, StorageUnavailable, StorageMisconfigured, KeyUnavailable,
+        VaultCorrupt.
+        """
+        place = location or self._locations.primary
+        self._locations.check(place)
+        repository = await self._catalog.repository(place)
+        return await measure(repository), (await self.keys.masters(place)).masters
 
     @contextlib.asynccontextmanager
     async def _turn(self, session: SessionName) -> AsyncIterator[None]:

@@ -101,7 +101,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             vault,
             vault_service_pb2_grpc.add_VaultServiceServicer_to_server,
-            VaultService(rooms.keys, rooms.repeats),
+            VaultService(rooms.backups, rooms.keys, rooms.repeats),
         ),
         Service(admins, admin_service_pb2_grpc.add_AdminServiceServicer_to_server, admin),
     ]

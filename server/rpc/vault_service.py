@@ -8,10 +8,11 @@ from roost.v1 import vault_pb2, vault_service_pb2_grpc
 from roost.v1 import vault_service_pb2 as pb
 
 from server.backups.keyoperations import ALL, KeyOperations
+from server.backups.service import BackupService as Backups
 from server.core.errors import FieldInvalid
 from server.core.names import SessionName, StorageLocationName
 
-from . import convert_backups, validate
+from . import convert_backups, convert_vault, validate
 from .idempotency import Attempt, Idempotency
 from .validate import Checks
 
@@ -19,11 +20,19 @@ _MASTER_KEY = re.compile(r"[0-9a-f]{16}")
 
 
 class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
-    """Looks after the keys that backups are encrypted with."""
+    """Looks after the vault as a whole."""
 
-    def __init__(self, keys: KeyOperations, repeats: Idempotency) -> None:
+    def __init__(self, backups: Backups, keys: KeyOperations, repeats: Idempotency) -> None:
+        self._backups = backups
         self._keys = keys
         self._repeats = repeats
+
+    async def GetVaultStats(
+        self, request: pb.GetVaultStatsRequest, _context: Any
+    ) -> pb.GetVaultStatsResponse:
+        """From names, sizes and manifests."""
+        stats, masters = await self._backups.stats(_location(request.storage_location))
+        return pb.GetVaultStatsResponse(stats=convert_vault.stats(stats, masters))
 
     async def RotateKeys(
         self, request: pb.RotateKeysRequest, _context: Any
@@ -61,10 +70,7 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
         self, request: pb.ListMasterKeysRequest, _context: Any
     ) -> pb.ListMasterKeysResponse:
         """Who can open a storage location."""
-        location = None
-        if request.storage_location:
-            location = StorageLocationName.parse(request.storage_location)
-        found = await self._keys.masters(location)
+        found = await self._keys.masters(_location(request.storage_location))
         return pb.ListMasterKeysResponse(
             master_keys=[
                 vault_pb2.VaultStats.MasterKey(id=each.id, kind=each.kind, wraps=each.wraps)
@@ -77,3 +83,8 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
 def _parent(text: str) -> SessionName | None:
     """A session, or None for all."""
     return None if text == ALL else SessionName.parse(text, "parent")
+
+
+def _location(text: str) -> StorageLocationName | None:
+    """A location, or None for the primary one."""
+    return StorageLocationName.parse(text) if text else None

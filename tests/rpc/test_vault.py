@@ -21,6 +21,31 @@ async def master_keys(api):
     return await api.vault.ListMasterKeys(pb.ListMasterKeysRequest())
 
 
+async def stats(api, **fields):
+    return (await api.vault.GetVaultStats(pb.GetVaultStatsRequest(**fields))).stats
+
+
+async def test_a_vault_in_figures(api):
+    """What is there, who can open it, and what each session has."""
+    await api.pair("a")
+    await api.pair("b")
+    backup = await back_up(api)
+    found = await stats(api)
+    assert found == await stats(api, storage_location="storageLocations/local")
+    assert found.storage_location == "storageLocations/local"
+    assert len(found.repository_id) == 32
+    assert (found.format_version, found.objects > 4) == (2, True)
+    assert found.logical_bytes > found.stored_bytes > 0
+    (key,) = found.master_keys
+    assert (key.kind, key.wraps, len(key.id)) == ("file", 2, 16)
+    a, b = found.sessions
+    assert (a.name, a.backups, a.trashed, a.terms) == (NAME, 2, 0, 1)
+    assert (a.newest, a.newest_good) == (backup.name, backup.name)
+    assert a.newest_time == a.newest_good_time == backup.create_time
+    assert (b.name, b.backups) == ("sessions/b", 1)
+    assert a.stored_bytes + b.stored_bytes < found.stored_bytes
+
+
 async def test_rotation(api):
     """Of one session or of all; the old backup stays readable, the next one is a full one."""
     await api.pair()
@@ -81,6 +106,7 @@ async def test_retiring(api):
         ("RewrapKeys", pb.RewrapKeysRequest(), "parent"),
         ("RetireMasterKey", pb.RetireMasterKeyRequest(master_key="XYZ"), "master_key"),
         ("ListMasterKeys", pb.ListMasterKeysRequest(storage_location="x"), "storage_location"),
+        ("GetVaultStats", pb.GetVaultStatsRequest(storage_location="x"), "storage_location"),
     ],
 )
 async def test_bad_fields(api, method, request_, field):
@@ -96,3 +122,5 @@ async def test_unknown_names(api):
     await failure(api.vault.RotateKeys(nobody), "SESSION_NOT_FOUND")
     nowhere = pb.ListMasterKeysRequest(storage_location="storageLocations/nowhere")
     await failure(api.vault.ListMasterKeys(nowhere), "STORAGE_LOCATION_NOT_FOUND")
+    nowhere = pb.GetVaultStatsRequest(storage_location="storageLocations/nowhere")
+    await failure(api.vault.GetVaultStats(nowhere), "STORAGE_LOCATION_NOT_FOUND")

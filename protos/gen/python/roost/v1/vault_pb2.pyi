@@ -137,22 +137,30 @@ class VaultStats(_message.Message):
         wraps: int
         def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., wraps: _Optional[int] = ...) -> None: ...
     class Session(_message.Message):
-        __slots__ = ("name", "backups", "trashed", "stored_bytes", "terms", "newest", "newest_time")
+        __slots__ = ("name", "backups", "trashed", "stored_bytes", "logical_bytes", "garbage_bytes", "terms", "newest", "newest_time", "newest_good", "newest_good_time")
         NAME_FIELD_NUMBER: _ClassVar[int]
         BACKUPS_FIELD_NUMBER: _ClassVar[int]
         TRASHED_FIELD_NUMBER: _ClassVar[int]
         STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
+        LOGICAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+        GARBAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
         TERMS_FIELD_NUMBER: _ClassVar[int]
         NEWEST_FIELD_NUMBER: _ClassVar[int]
         NEWEST_TIME_FIELD_NUMBER: _ClassVar[int]
+        NEWEST_GOOD_FIELD_NUMBER: _ClassVar[int]
+        NEWEST_GOOD_TIME_FIELD_NUMBER: _ClassVar[int]
         name: str
         backups: int
         trashed: int
         stored_bytes: int
+        logical_bytes: int
+        garbage_bytes: int
         terms: int
         newest: str
         newest_time: _timestamp_pb2.Timestamp
-        def __init__(self, name: _Optional[str] = ..., backups: _Optional[int] = ..., trashed: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., terms: _Optional[int] = ..., newest: _Optional[str] = ..., newest_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+        newest_good: str
+        newest_good_time: _timestamp_pb2.Timestamp
+        def __init__(self, name: _Optional[str] = ..., backups: _Optional[int] = ..., trashed: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., logical_bytes: _Optional[int] = ..., garbage_bytes: _Optional[int] = ..., terms: _Optional[int] = ..., newest: _Optional[str] = ..., newest_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., newest_good: _Optional[str] = ..., newest_good_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
     STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
     REPOSITORY_ID_FIELD_NUMBER: _ClassVar[int]
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]

@@ -26,29 +26,33 @@ from roost.v1 import operation_pb2 as roost_dot_v1_dot_operation__pb2
 from roost.v1 import vault_pb2 as roost_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1croost/v1/vault_service.proto\x12\x08roost.v1\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"7\n\x11RotateKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x12RotateKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"#\n\x11RewrapKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x12RewrapKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\",\n\x16RetireMasterKeyRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\"A\n\x17RetireMasterKeyResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"1\n\x15ListMasterKeysRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"`\n\x16ListMasterKeysResponse\x12\x33\n\x0bmaster_keys\x18\x01 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12\x11\n\tdata_keys\x18\x02 \x01(\x03\x32\xcd\x02\n\x0cVaultService\x12G\n\nRotateKeys\x12\x1b.roost.v1.RotateKeysRequest\x1a\x1c.roost.v1.RotateKeysResponse\x12G\n\nRewrapKeys\x12\x1b.roost.v1.RewrapKeysRequest\x1a\x1c.roost.v1.RewrapKeysResponse\x12V\n\x0fRetireMasterKey\x12 .roost.v1.RetireMasterKeyRequest\x1a!.roost.v1.RetireMasterKeyResponse\x12S\n\x0eListMasterKeys\x12\x1f.roost.v1.ListMasterKeysRequest\x1a .roost.v1.ListMasterKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1croost/v1/vault_service.proto\x12\x08roost.v1\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"0\n\x14GetVaultStatsRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"<\n\x15GetVaultStatsResponse\x12#\n\x05stats\x18\x01 \x01(\x0b\x32\x14.roost.v1.VaultStats\"7\n\x11RotateKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x12RotateKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"#\n\x11RewrapKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x12RewrapKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\",\n\x16RetireMasterKeyRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\"A\n\x17RetireMasterKeyResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"1\n\x15ListMasterKeysRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"`\n\x16ListMasterKeysResponse\x12\x33\n\x0bmaster_keys\x18\x01 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12\x11\n\tdata_keys\x18\x02 \x01(\x03\x32\x9f\x03\n\x0cVaultService\x12P\n\rGetVaultStats\x12\x1e.roost.v1.GetVaultStatsRequest\x1a\x1f.roost.v1.GetVaultStatsResponse\x12G\n\nRotateKeys\x12\x1b.roost.v1.RotateKeysRequest\x1a\x1c.roost.v1.RotateKeysResponse\x12G\n\nRewrapKeys\x12\x1b.roost.v1.RewrapKeysRequest\x1a\x1c.roost.v1.RewrapKeysResponse\x12V\n\x0fRetireMasterKey\x12 .roost.v1.RetireMasterKeyRequest\x1a!.roost.v1.RetireMasterKeyResponse\x12S\n\x0eListMasterKeys\x12\x1f.roost.v1.ListMasterKeysRequest\x1a .roost.v1.ListMasterKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.vault_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROTATEKEYSREQUEST']._serialized_start=90
-  _globals['_ROTATEKEYSREQUEST']._serialized_end=145
-  _globals['_ROTATEKEYSRESPONSE']._serialized_start=147
-  _globals['_ROTATEKEYSRESPONSE']._serialized_end=207
-  _globals['_REWRAPKEYSREQUEST']._serialized_start=209
-  _globals['_REWRAPKEYSREQUEST']._serialized_end=244
-  _globals['_REWRAPKEYSRESPONSE']._serialized_start=246
-  _globals['_REWRAPKEYSRESPONSE']._serialized_end=306
-  _globals['_RETIREMASTERKEYREQUEST']._serialized_start=308
-  _globals['_RETIREMASTERKEYREQUEST']._serialized_end=352
-  _globals['_RETIREMASTERKEYRESPONSE']._serialized_start=354
-  _globals['_RETIREMASTERKEYRESPONSE']._serialized_end=419
-  _globals['_LISTMASTERKEYSREQUEST']._serialized_start=421
-  _globals['_LISTMASTERKEYSREQUEST']._serialized_end=470
-  _globals['_LISTMASTERKEYSRESPONSE']._serialized_start=472
-  _globals['_LISTMASTERKEYSRESPONSE']._serialized_end=568
-  _globals['_VAULTSERVICE']._serialized_start=571
-  _globals['_VAULTSERVICE']._serialized_end=904
+  _globals['_GETVAULTSTATSREQUEST']._serialized_start=90
+  _globals['_GETVAULTSTATSREQUEST']._serialized_end=138
+  _globals['_GETVAULTSTATSRESPONSE']._serialized_start=140
+  _globals['_GETVAULTSTATSRESPONSE']._serialized_end=200
+  _globals['_ROTATEKEYSREQUEST']._serialized_start=202
+  _globals['_ROTATEKEYSREQUEST']._serialized_end=257
+  _globals['_ROTATEKEYSRESPONSE']._serialized_start=259
+  _globals['_ROTATEKEYSRESPONSE']._serialized_end=319
+  _globals['_REWRAPKEYSREQUEST']._serialized_start=321
+  _globals['_REWRAPKEYSREQUEST']._serialized_end=356
+  _globals['_REWRAPKEYSRESPONSE']._serialized_start=358
+  _globals['_REWRAPKEYSRESPONSE']._serialized_end=418
+  _globals['_RETIREMASTERKEYREQUEST']._serialized_start=420
+  _globals['_RETIREMASTERKEYREQUEST']._serialized_end=464
+  _globals['_RETIREMASTERKEYRESPONSE']._serialized_start=466
+  _globals['_RETIREMASTERKEYRESPONSE']._serialized_end=531
+  _globals['_LISTMASTERKEYSREQUEST']._serialized_start=533
+  _globals['_LISTMASTERKEYSREQUEST']._serialized_end=582
+  _globals['_LISTMASTERKEYSRESPONSE']._serialized_start=584
+  _globals['_LISTMASTERKEYSRESPONSE']._serialized_end=680
+  _globals['_VAULTSERVICE']._serialized_start=683
+  _globals['_VAULTSERVICE']._serialized_end=1098
 # @@protoc_insertion_point(module_scope)

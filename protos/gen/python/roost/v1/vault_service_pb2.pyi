@@ -8,6 +8,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class GetVaultStatsRequest(_message.Message):
+    __slots__ = ("storage_location",)
+    STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    storage_location: str
+    def __init__(self, storage_location: _Optional[str] = ...) -> None: ...
+
+class GetVaultStatsResponse(_message.Message):
+    __slots__ = ("stats",)
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    stats: _vault_pb2.VaultStats
+    def __init__(self, stats: _Optional[_Union[_vault_pb2.VaultStats, _Mapping]] = ...) -> None: ...
+
 class RotateKeysRequest(_message.Message):
     __slots__ = ("parent", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]

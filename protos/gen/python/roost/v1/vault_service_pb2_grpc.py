@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class VaultServiceStub:
-    """Looks after the keys that backups are encrypted with.
+    """Looks after the vault as a whole: what is in it, and its keys.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,11 @@ class VaultServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetVaultStats = channel.unary_unary(
+                '/roost.v1.VaultService/GetVaultStats',
+                request_serializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/roost.v1.VaultService/RotateKeys',
                 request_serializer=roost_dot_v1_dot_vault__service__pb2.RotateKeysRequest.SerializeToString,
@@ -58,8 +63,15 @@ class VaultServiceStub:
 
 
 class VaultServiceServicer:
-    """Looks after the keys that backups are encrypted with.
+    """Looks after the vault as a whole: what is in it, and its keys.
     """
+
+    def GetVaultStats(self, request, context):
+        """A storage location in figures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def RotateKeys(self, request, context):
         """Starts to make new data keys; what was encrypted before stays readable.
@@ -92,6 +104,11 @@ class VaultServiceServicer:
 
 def add_VaultServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetVaultStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVaultStats,
+                    request_deserializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.SerializeToString,
+            ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
                     request_deserializer=roost_dot_v1_dot_vault__service__pb2.RotateKeysRequest.FromString,
@@ -121,8 +138,35 @@ def add_VaultServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class VaultService:
-    """Looks after the keys that backups are encrypted with.
+    """Looks after the vault as a whole: what is in it, and its keys.
     """
+
+    @staticmethod
+    def GetVaultStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.VaultService/GetVaultStats',
+            roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.SerializeToString,
+            roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def RotateKeys(request,
