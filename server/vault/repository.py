@@ -37,7 +37,7 @@ class ObjectMissing(Exception):
     """There is no object of this name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)  # not frozen: a context manager that it passes through sets its traceback
 class ObjectDamaged(Exception):
     """An object is not what was stored under its name."""
 
