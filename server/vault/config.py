@@ -1,8 +1,9 @@
 """The one plain object: which repository this is."""
 
+import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -10,6 +11,7 @@ import msgspec
 
 FORMAT = 2
 ID_BYTES = 16
+CHECKSUM_DIGITS = 16
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -24,11 +26,14 @@ class Config:
     format: int
     repository_id: str
     create_time: datetime
+    checksum: str = ""
+    """Against damage; who changes it on purpose is found out by what is sealed."""
 
     @classmethod
     def fresh(cls, now: datetime) -> Self:
         """A new repository's."""
-        return cls(format=FORMAT, repository_id=secrets.token_hex(ID_BYTES), create_time=now)
+        draft = cls(format=FORMAT, repository_id=secrets.token_hex(ID_BYTES), create_time=now)
+        return replace(draft, checksum=_checksum(draft))
 
     def encode(self) -> bytes:
         """As JSON."""
@@ -43,6 +48,12 @@ class Config:
             raise ConfigInvalid("the config object is damaged") from error
         if config.format != FORMAT:
             raise ConfigInvalid(f"its format is {config.format}, this version knows {FORMAT}")
-        if not _ID.fullmatch(config.repository_id):
+        if not _ID.fullmatch(config.repository_id) or config.encode() != data:
+            raise ConfigInvalid("the config object is damaged")
+        if config.checksum != _checksum(config):
             raise ConfigInvalid("the config object is damaged")
         return config
+
+
+def _checksum(config: Config) -> str:
+    return hashlib.sha256(replace(config, checksum="").encode()).hexdigest()[:CHECKSUM_DIGITS]
