@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ import msgspec
 from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName
+from storage_backends.errors import ObjectNotFound
 
 from . import objects
 from .datakeys import KeyUnknown
@@ -68,6 +70,8 @@ class History:
 
     standings: tuple[Standing, ...]
     unreadable: Mapping[BackupName, BackupCorrupt | BackupKeyMissing]
+    replayed: frozenset[BackupName] = frozenset()
+    """Of the unreadable, those that were purged: somebody has put them back."""
 
 
 def stand(
@@ -153,6 +157,9 @@ async def read_marks(repository: Repository, session: SessionName) -> dict[str, 
 async def read_standing(repository: Repository, name: BackupName) -> Standing:
     """One backup with its marks. Raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
     manifest, sha256 = await repository.read_manifest_and_hash(name)
+    with storage_errors(repository.location), suppress(ObjectNotFound):
+        await repository.storage.stat(objects.tombstone(name))
+        raise _replayed(name)
     return with_marks(manifest, sha256, await read_marks(repository, name.session))
 
 
@@ -163,8 +170,12 @@ async def read_history(
     if names is None:
         names = [*await repository.names(session)]
     marks = await read_marks(repository, session)
-    standings, unreadable = [], {}
-    for name in sorted(names, key=lambda name: name.backup_id):
+    replayed = frozenset(names) & await _purged(repository, session)
+    standings: list[Standing] = []
+    unreadable: dict[BackupName, BackupCorrupt | BackupKeyMissing] = {
+        name: _replayed(name) for name in replayed
+    }
+    for name in sorted({*names} - replayed, key=lambda name: name.backup_id):
         try:
             manifest, sha256 = await repository.read_manifest_and_hash(name)
         except BackupNotFound:
@@ -173,7 +184,18 @@ async def read_history(
             unreadable[name] = error
         else:
             standings.append(with_marks(manifest, sha256, marks))
-    return History(standings=tuple(standings), unreadable=unreadable)
+    return History(standings=tuple(standings), unreadable=unreadable, replayed=replayed)
+
+
+async def _purged(repository: Repository, session: SessionName) -> set[BackupName]:
+    with storage_errors(repository.location):
+        found = await repository.storage.list(objects.folder(objects.TOMBSTONES, session))
+    names = (objects.backup_of(info.key) for info in found)
+    return {name for name in names if name is not None}
+
+
+def _replayed(name: BackupName) -> BackupCorrupt:
+    return ObjectDamaged(objects.snapshot(name), "it was purged, and is back").of(name)
 
 
 def with_marks(manifest: Manifest, sha256: str, marks: Mapping[str, list[Mark]]) -> Standing:

@@ -27,7 +27,7 @@ class Inventory:
     live: tuple[Standing, ...]
     trash: tuple[InTrash, ...]
     unreadable: Mapping[BackupName, BackupCorrupt | BackupKeyMissing]
-    """Live ones."""
+    """Live ones, without those that were purged once: nothing of them is needed."""
     unreadable_trash: Mapping[BackupName, BackupCorrupt | BackupKeyMissing]
     tombstones: Mapping[BackupName, datetime]
     """When each was written, by the storage's clock."""
@@ -35,11 +35,7 @@ class Inventory:
 
     def items(self) -> list[Item]:
         """The live backups for retention; those that were purged once do not count."""
-        return [
-            self._item(standing)
-            for standing in self.live
-            if standing.manifest.name not in self.tombstones
-        ]
+        return [self._item(standing) for standing in self.live]
 
     def trashed(self) -> list[Trashed]:
         """The backups in trash for the purge."""
@@ -114,7 +110,11 @@ async def take_inventory(repository: Repository, session: SessionName) -> Invent
         session=session,
         live=history.standings,
         trash=tuple(trash),
-        unreadable=history.unreadable,
+        unreadable={
+            name: problem
+            for name, problem in history.unreadable.items()
+            if name not in history.replayed
+        },
         unreadable_trash=unreadable,
         tombstones=await _names(repository, objects.TOMBSTONES, session),
         packs={info.key: info for info in packs},
