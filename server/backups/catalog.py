@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from server.core.clock import Clock
@@ -24,8 +25,10 @@ from server.vault.history import (
     read_history,
     read_standing,
 )
+from server.vault.manifest import Manifest
 from server.vault.masterkeys.base import MasterKey
 from server.vault.model import Backup
+from server.vault.reading import prove
 from server.vault.repository import Repository
 from server.vault.workers import Workers
 
@@ -84,6 +87,8 @@ class Catalog:
                 continue
             except DomainError as error:
                 problem = problem or error
+        if isinstance(problem, BackupCorrupt):
+            problem.newest_good = str(await self.newest_good(name.session, but=name) or "")
         raise problem or BackupNotFound(name=str(name))
 
     async def page(
@@ -111,16 +116,21 @@ class Catalog:
         await add_mark(repository, session, objects.lineage(fingerprint), mark)
 
     async def newest_good(self, session: SessionName, *, but: BackupName) -> BackupName | None:
-        """The newest good backup of a session other than `but`."""
-        found: list[BackupName] = []
+        """The newest good backup of a session other than `but`, proved by reading it."""
+        found: list[tuple[Manifest, Repository]] = []
         for location in self._locations.list():
-            try:
+            with suppress(DomainError):
                 repository = await self.repository(location.name)
                 history = await read_history(repository, session)
-            except DomainError:
-                continue
-            found += [each.manifest.name for each in history.standings if each.is_good]
-        return max((name for name in found if name != but), default=None, key=_age)
+                good = [each.manifest for each in history.standings if each.is_good]
+                found += [(manifest, repository) for manifest in good if manifest.name != but]
+        for manifest, repository in sorted(
+            found, key=lambda each: _age(each[0].name), reverse=True
+        ):
+            with suppress(DomainError):
+                await prove(repository, manifest)
+                return manifest.name
+        return None
 
     async def newest_epoch(self, newer_than: BackupName) -> int | None:
         """The highest connect epoch in newer backups of the same session.

@@ -99,6 +99,22 @@ async def check_packs(repository: Repository, name: BackupName, layout: Layout) 
             raise ObjectDamaged(where, "its size is not what was stored").of(name)
 
 
+async def prove(repository: Repository, manifest: Manifest) -> None:
+    """Whether the backup can be restored: every pack is what was stored, and its key is here.
+
+    Raises BackupCorrupt, BackupKeyMissing.
+    """
+    name = manifest.name
+    try:
+        await repository.data_key(name.session, manifest.layout.term)
+        for pack in manifest.layout.packs:
+            await _get_pack(repository, objects.pack(name.session, pack.pack_id), pack)
+    except ObjectDamaged as error:
+        raise error.of(name) from error
+    except KeyUnknown as error:
+        raise BackupKeyMissing(backup=str(name)) from error
+
+
 async def _get_pack(repository: Repository, where: str, pack: PackRef) -> bytes:
     try:
         data = await repository.get(where)

@@ -371,6 +371,36 @@ async def test_tampering(server, spaces):
     await server.restore(backup.name, force=True)
 
 
+async def test_a_damaged_backup_names_the_newest_whole_one(server, spaces):
+    """In its metadata; not one that needs the same damaged object."""
+    store = server.pair()
+    made = []
+    for name in ("Ann", "Anna", "Annabel"):
+        with closing(sqlite3.connect(store)) as engine, engine:
+            engine.execute("UPDATE whatsmeow_device SET push_name = ?", (name,))
+        made.append((await server.back_up()).name)
+    server.stop()
+    objects = spaces["local"].objects
+    packs = sorted(key for key in objects if key.startswith("packs/"))
+    for damaged, good in ((packs[2], made[1]), (packs[0], None)):
+        before, info = objects[damaged]
+        objects[damaged] = flip_bit(before), info
+        operation, _ = await server.service.restore(made[2], force=True)
+        metadata = (await server.end_of(operation)).failure.metadata
+        assert metadata == {
+            "backup": str(made[2]),
+            "object": damaged,
+            **({"newestGood": str(good)} if good else {}),
+        }
+        objects[damaged] = before, info
+    manifest = f"snapshots/ann/{made[2].backup_id}"
+    before, info = objects[manifest]
+    objects[manifest] = flip_bit(before), info
+    with pytest.raises(BackupCorrupt) as caught:
+        await server.service.restore(made[2], force=True)
+    assert (caught.value.object, caught.value.newest_good) == (manifest, str(made[1]))
+
+
 async def test_changed_between_plan_and_work(server):
     """What is carried out is decided while the session is held."""
     server.pair()
