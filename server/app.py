@@ -173,6 +173,7 @@ async def running(
             trash=trash,
             keys=KeyOperations(manager, operations, backups.keys),
             imports=Imports(importer, operations),
+            policies=policies,
             repeats=repeats,
             key=key,
         )

@@ -26,6 +26,7 @@ from .catalog import Catalog
 from .making import LEVEL, find_parent
 from .scratch import Scratch
 from .showing import shown
+from .turns import Turns
 from .verify import Findings, drill
 
 logger = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class Porter:
     scratch: Scratch
     clock: Clock
     slots: asyncio.Semaphore
+    turns: Turns
     cost: Cost = field(default_factory=Cost)
 
     @asynccontextmanager
@@ -91,7 +93,7 @@ class Porter:
         with self.scratch.folder() as folder:
             image = folder / "image.db"
             what = await self._receive(image, passphrase, pieces)
-            async with self.slots:
+            async with self.turns.of(session), self.slots:
                 findings = await self.workers.run(drill, image)
                 _check_device(findings, what)
                 name = await self.catalog.new_name(session, location)

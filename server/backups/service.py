@@ -73,7 +73,9 @@ class BackupService:
             sessions, self._catalog, self.keys, self._workers, scratch, clock, engine_version
         )
         self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
-        self._porter = Porter(self._catalog, self._workers, scratch, clock, self._slots)
+        self._porter = Porter(
+            self._catalog, self._workers, scratch, clock, self._slots, self._turns
+        )
 
     async def __aenter__(self) -> Self:
         await self._workers.__aenter__()

@@ -7,6 +7,7 @@ from roost.v1 import backup_service_pb2 as pb
 
 from server.backups.importing import Imports
 from server.backups.model import RestoreMode
+from server.backups.policies import Policies
 from server.backups.service import BackupService as Backups
 from server.core.errors import FieldInvalid
 from server.core.names import BackupName, SessionName, StorageLocationName
@@ -14,17 +15,19 @@ from server.core.names import BackupName, SessionName, StorageLocationName
 from . import convert_backups, validate
 from .idempotency import Attempt, Idempotency
 from .paging import page_of
+from .policy_service import PolicyService
 from .transfer_service import Transfers
 from .validate import Checks
 
-ALL_SESSIONS = "sessions/-"
 
-
-class BackupService(Transfers):
+class BackupService(Transfers, PolicyService):
     """Backs up and restores credentials."""
 
-    def __init__(self, backups: Backups, imports: Imports, repeats: Idempotency) -> None:
-        super().__init__(backups, imports)
+    def __init__(
+        self, backups: Backups, imports: Imports, policies: Policies, repeats: Idempotency
+    ) -> None:
+        Transfers.__init__(self, backups, imports)
+        PolicyService.__init__(self, policies)
         self._repeats = repeats
 
     async def CreateBackup(
@@ -56,9 +59,7 @@ class BackupService(Transfers):
     ) -> pb.ListBackupsResponse:
         """Newest first, of one session or of all that storage knows."""
         page = page_of(request)
-        session = None
-        if request.parent != ALL_SESSIONS:
-            session = SessionName.parse(request.parent, "parent")
+        session = validate.session_or_all(request.parent, "parent")
         after = _position(page.after) if page.after else None
         found = await self._backups.list(session, after, page.look_ahead)
         shown, token = page.cut(found, lambda backup: str(backup.name))

@@ -24,6 +24,7 @@ from roost.v1 import (
 from server.backups.importing import Imports
 from server.backups.keyoperations import KeyOperations
 from server.backups.operations import Operations
+from server.backups.policies import Policies
 from server.backups.service import BackupService as Backups
 from server.backups.trashing import TrashRoom
 from server.events.broker import Broker
@@ -53,6 +54,7 @@ class Rooms:
     trash: TrashRoom
     keys: KeyOperations
     imports: Imports
+    policies: Policies
     repeats: Idempotency
     key: AdminKey
 
@@ -86,7 +88,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             backups,
             backup_service_pb2_grpc.add_BackupServiceServicer_to_server,
-            BackupService(rooms.backups, rooms.imports, rooms.repeats),
+            BackupService(rooms.backups, rooms.imports, rooms.policies, rooms.repeats),
         ),
         Service(
             operations,

@@ -12,10 +12,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from server.core.errors import FieldInvalid, FieldViolation
+from server.core.names import SessionName
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
+ALL_SESSIONS = "sessions/-"
 MOST_LABELS = 64
 LONGEST_DISPLAY_NAME = 256
 LONGEST_LABEL_VALUE = 256
@@ -59,6 +61,11 @@ class Checks:
         if kind is None and self._found:
             first, *more = self._found
             raise FieldInvalid(field=first.field, problem=first.problem, more=tuple(more))
+
+
+def session_or_all(text: str, field: str) -> SessionName | None:
+    """`sessions/{session_id}`; None: all of them, `sessions/-`."""
+    return None if text == ALL_SESSIONS else SessionName.parse(text, field)
 
 
 def display_name(value: str, field: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from roost.v1 import vault_pb2, vault_service_pb2_grpc
 from roost.v1 import vault_service_pb2 as pb
 
-from server.backups.keyoperations import ALL, KeyOperations
+from server.backups.keyoperations import KeyOperations
 from server.backups.service import BackupService as Backups
 from server.core.errors import FieldInvalid
 from server.core.names import SessionName, StorageLocationName
@@ -39,7 +39,7 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
     ) -> pb.RotateKeysResponse:
         """Starts to make new data keys."""
         with Checks() as check:
-            session = check(_parent, request.parent)
+            session = check(validate.session_or_all, request.parent, "parent")
             check(validate.request_id, request.request_id)
         rotate = partial(self._rotate, session)
         return await self._repeats.once(request, pb.RotateKeysResponse, rotate)
@@ -54,7 +54,7 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
         self, request: pb.RewrapKeysRequest, _context: Any
     ) -> pb.RewrapKeysResponse:
         """Starts to wrap data keys for every configured master key."""
-        operation = await self._keys.rewrap(_parent(request.parent))
+        operation = await self._keys.rewrap(validate.session_or_all(request.parent, "parent"))
         return pb.RewrapKeysResponse(operation=convert_backups.operation(operation))
 
     async def RetireMasterKey(
@@ -78,11 +78,6 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
             ],
             data_keys=found.data_keys,
         )
-
-
-def _parent(text: str) -> SessionName | None:
-    """A session, or None for all."""
-    return None if text == ALL else SessionName.parse(text, "parent")
 
 
 def _location(text: str) -> StorageLocationName | None:

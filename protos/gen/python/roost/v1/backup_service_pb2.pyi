@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from roost.v1 import backup_pb2 as _backup_pb2
 from roost.v1 import operation_pb2 as _operation_pb2
+from roost.v1 import vault_pb2 as _vault_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -177,6 +178,32 @@ class ImportCredentialsResponse(_message.Message):
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     operation: _operation_pb2.Operation
     def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class GetBackupPolicyRequest(_message.Message):
+    __slots__ = ("parent",)
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    def __init__(self, parent: _Optional[str] = ...) -> None: ...
+
+class GetBackupPolicyResponse(_message.Message):
+    __slots__ = ("policy",)
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    policy: _vault_pb2.BackupPolicy
+    def __init__(self, policy: _Optional[_Union[_vault_pb2.BackupPolicy, _Mapping]] = ...) -> None: ...
+
+class SetBackupPolicyRequest(_message.Message):
+    __slots__ = ("policy", "reset")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    policy: _vault_pb2.BackupPolicy
+    reset: bool
+    def __init__(self, policy: _Optional[_Union[_vault_pb2.BackupPolicy, _Mapping]] = ..., reset: _Optional[bool] = ...) -> None: ...
+
+class SetBackupPolicyResponse(_message.Message):
+    __slots__ = ("policy",)
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    policy: _vault_pb2.BackupPolicy
+    def __init__(self, policy: _Optional[_Union[_vault_pb2.BackupPolicy, _Mapping]] = ...) -> None: ...
 
 class ListStorageLocationsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -70,6 +70,16 @@ class BackupServiceStub:
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
                 _registered_method=True)
+        self.GetBackupPolicy = channel.unary_unary(
+                '/roost.v1.BackupService/GetBackupPolicy',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyResponse.FromString,
+                _registered_method=True)
+        self.SetBackupPolicy = channel.unary_unary(
+                '/roost.v1.BackupService/SetBackupPolicy',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyResponse.FromString,
+                _registered_method=True)
         self.ListStorageLocations = channel.unary_unary(
                 '/roost.v1.BackupService/ListStorageLocations',
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ListStorageLocationsRequest.SerializeToString,
@@ -130,6 +140,20 @@ class BackupServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBackupPolicy(self, request, context):
+        """Gets when a session is backed up, and what is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBackupPolicy(self, request, context):
+        """Sets it for a session, or for all that have none of their own; over the configuration's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStorageLocations(self, request, context):
         """Lists configured storage locations.
         """
@@ -174,6 +198,16 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     servicer.ImportCredentials,
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.FromString,
                     response_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.SerializeToString,
+            ),
+            'GetBackupPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBackupPolicy,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyResponse.SerializeToString,
+            ),
+            'SetBackupPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBackupPolicy,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyResponse.SerializeToString,
             ),
             'ListStorageLocations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStorageLocations,
@@ -371,6 +405,60 @@ class BackupService:
             '/roost.v1.BackupService/ImportCredentials',
             roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
             roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBackupPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/GetBackupPolicy',
+            roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBackupPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/SetBackupPolicy',
+            roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.SetBackupPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14roost/v1/vault.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n\x0c\x42\x61\x63kupPolicy\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65\x62ounce\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\tretention\x18\x04 \x01(\x0b\x32 .roost.v1.BackupPolicy.Retention\x12\x11\n\tinherited\x18\x05 \x01(\x08\x1a\xa2\x01\n\tRetention\x12.\n\x0bkeep_within\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tkeep_last\x18\x02 \x01(\x05\x12\x13\n\x0bkeep_hourly\x18\x03 \x01(\x05\x12\x12\n\nkeep_daily\x18\x04 \x01(\x05\x12\x13\n\x0bkeep_weekly\x18\x05 \x01(\x05\x12\x14\n\x0ckeep_monthly\x18\x06 \x01(\x05\"\xa4\x01\n\rRetentionPlan\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.roost.v1.RetentionPlan.Item\x1a\x66\n\x04Item\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x0c\n\x04keep\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\x0fRetentionResult\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.roost.v1.RetentionPlan\x12\x0f\n\x07trashed\x18\x02 \x01(\x03\x12\x0e\n\x06purged\x18\x03 \x01(\x03\x12\x19\n\x11\x63ollected_objects\x18\x04 \x01(\x03\x12\x17\n\x0f\x63ollected_bytes\x18\x05 \x01(\x03\x12\r\n\x05notes\x18\x06 \x03(\t\"<\n\x0cVaultProblem\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xf2\x01\n\nVaultCheck\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x11\n\tread_data\x18\x02 \x01(\x08\x12\x0f\n\x07objects\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12(\n\x08problems\x18\x05 \x03(\x0b\x32\x16.roost.v1.VaultProblem\x12.\n\x08sessions\x18\x06 \x03(\x0b\x32\x1c.roost.v1.VaultCheck.Session\x1a=\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kups\x18\x02 \x01(\x03\x12\x13\n\x0bnewest_good\x18\x03 \x01(\t\"\xa4\x01\n\x0bKeyRotation\x12\x0f\n\x07rotated\x18\x01 \x01(\x03\x12\x13\n\x0bwraps_added\x18\x02 \x01(\x03\x12\x15\n\rwraps_present\x18\x03 \x01(\x03\x12\x12\n\nunreadable\x18\x04 \x03(\t\x12\x16\n\x0ewraps_repaired\x18\x05 \x01(\x03\x12\x15\n\rwraps_delayed\x18\x06 \x01(\x03\x12\x15\n\rwraps_removed\x18\x07 \x01(\x03\"\xc9\x04\n\nVaultStats\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x15\n\rrepository_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x03 \x01(\x05\x12\x0f\n\x07objects\x18\x04 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x05 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x06 \x01(\x03\x12\x33\n\x0bmaster_keys\x18\x07 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12.\n\x08sessions\x18\x08 \x03(\x0b\x32\x1c.roost.v1.VaultStats.Session\x1a\x34\n\tMasterKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05wraps\x18\x03 \x01(\x03\x1a\x98\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kups\x18\x02 \x01(\x03\x12\x0f\n\x07trashed\x18\x03 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x04 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x05 \x01(\x03\x12\x15\n\rgarbage_bytes\x18\x06 \x01(\x03\x12\r\n\x05terms\x18\x07 \x01(\x03\x12\x0e\n\x06newest\x18\x08 \x01(\t\x12/\n\x0bnewest_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bnewest_good\x18\n \x01(\t\x12\x34\n\x10newest_good_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14roost/v1/vault.proto\x12\x08roost.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x0c\x42\x61\x63kupPolicy\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12(\n\x05\x65very\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65\x62ounce\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tmax_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\tretention\x18\x05 \x01(\x0b\x32 .roost.v1.BackupPolicy.Retention\x12\x11\n\tinherited\x18\x06 \x01(\x08\x1a\x8e\x01\n\tRetention\x12.\n\x0bkeep_within\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tkeep_last\x18\x02 \x01(\x05\x12\x0e\n\x06hourly\x18\x03 \x01(\x05\x12\r\n\x05\x64\x61ily\x18\x04 \x01(\x05\x12\x0e\n\x06weekly\x18\x05 \x01(\x05\x12\x0f\n\x07monthly\x18\x06 \x01(\x05\"\xa4\x01\n\rRetentionPlan\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.roost.v1.RetentionPlan.Item\x1a\x66\n\x04Item\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x0c\n\x04keep\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\x0fRetentionResult\x12%\n\x04plan\x18\x01 \x01(\x0b\x32\x17.roost.v1.RetentionPlan\x12\x0f\n\x07trashed\x18\x02 \x01(\x03\x12\x0e\n\x06purged\x18\x03 \x01(\x03\x12\x19\n\x11\x63ollected_objects\x18\x04 \x01(\x03\x12\x17\n\x0f\x63ollected_bytes\x18\x05 \x01(\x03\x12\r\n\x05notes\x18\x06 \x03(\t\"<\n\x0cVaultProblem\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xf2\x01\n\nVaultCheck\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x11\n\tread_data\x18\x02 \x01(\x08\x12\x0f\n\x07objects\x18\x03 \x01(\x03\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12(\n\x08problems\x18\x05 \x03(\x0b\x32\x16.roost.v1.VaultProblem\x12.\n\x08sessions\x18\x06 \x03(\x0b\x32\x1c.roost.v1.VaultCheck.Session\x1a=\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kups\x18\x02 \x01(\x03\x12\x13\n\x0bnewest_good\x18\x03 \x01(\t\"\xa4\x01\n\x0bKeyRotation\x12\x0f\n\x07rotated\x18\x01 \x01(\x03\x12\x13\n\x0bwraps_added\x18\x02 \x01(\x03\x12\x15\n\rwraps_present\x18\x03 \x01(\x03\x12\x12\n\nunreadable\x18\x04 \x03(\t\x12\x16\n\x0ewraps_repaired\x18\x05 \x01(\x03\x12\x15\n\rwraps_delayed\x18\x06 \x01(\x03\x12\x15\n\rwraps_removed\x18\x07 \x01(\x03\"\xc9\x04\n\nVaultStats\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x15\n\rrepository_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x03 \x01(\x05\x12\x0f\n\x07objects\x18\x04 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x05 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x06 \x01(\x03\x12\x33\n\x0bmaster_keys\x18\x07 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12.\n\x08sessions\x18\x08 \x03(\x0b\x32\x1c.roost.v1.VaultStats.Session\x1a\x34\n\tMasterKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05wraps\x18\x03 \x01(\x03\x1a\x98\x02\n\x07Session\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kups\x18\x02 \x01(\x03\x12\x0f\n\x07trashed\x18\x03 \x01(\x03\x12\x14\n\x0cstored_bytes\x18\x04 \x01(\x03\x12\x15\n\rlogical_bytes\x18\x05 \x01(\x03\x12\x15\n\rgarbage_bytes\x18\x06 \x01(\x03\x12\r\n\x05terms\x18\x07 \x01(\x03\x12\x0e\n\x06newest\x18\x08 \x01(\t\x12/\n\x0bnewest_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bnewest_good\x18\n \x01(\t\x12\x34\n\x10newest_good_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,27 +34,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'roost.v1.vault_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BACKUPPOLICY']._serialized_start=100
-  _globals['_BACKUPPOLICY']._serialized_end=457
-  _globals['_BACKUPPOLICY_RETENTION']._serialized_start=295
-  _globals['_BACKUPPOLICY_RETENTION']._serialized_end=457
-  _globals['_RETENTIONPLAN']._serialized_start=460
-  _globals['_RETENTIONPLAN']._serialized_end=624
-  _globals['_RETENTIONPLAN_ITEM']._serialized_start=522
-  _globals['_RETENTIONPLAN_ITEM']._serialized_end=624
-  _globals['_RETENTIONRESULT']._serialized_start=627
-  _globals['_RETENTIONRESULT']._serialized_end=783
-  _globals['_VAULTPROBLEM']._serialized_start=785
-  _globals['_VAULTPROBLEM']._serialized_end=845
-  _globals['_VAULTCHECK']._serialized_start=848
-  _globals['_VAULTCHECK']._serialized_end=1090
-  _globals['_VAULTCHECK_SESSION']._serialized_start=1029
-  _globals['_VAULTCHECK_SESSION']._serialized_end=1090
-  _globals['_KEYROTATION']._serialized_start=1093
-  _globals['_KEYROTATION']._serialized_end=1257
-  _globals['_VAULTSTATS']._serialized_start=1260
-  _globals['_VAULTSTATS']._serialized_end=1845
-  _globals['_VAULTSTATS_MASTERKEY']._serialized_start=1510
-  _globals['_VAULTSTATS_MASTERKEY']._serialized_end=1562
-  _globals['_VAULTSTATS_SESSION']._serialized_start=1565
-  _globals['_VAULTSTATS_SESSION']._serialized_end=1845
+  _globals['_BACKUPPOLICY']._serialized_end=480
+  _globals['_BACKUPPOLICY_RETENTION']._serialized_start=338
+  _globals['_BACKUPPOLICY_RETENTION']._serialized_end=480
+  _globals['_RETENTIONPLAN']._serialized_start=483
+  _globals['_RETENTIONPLAN']._serialized_end=647
+  _globals['_RETENTIONPLAN_ITEM']._serialized_start=545
+  _globals['_RETENTIONPLAN_ITEM']._serialized_end=647
+  _globals['_RETENTIONRESULT']._serialized_start=650
+  _globals['_RETENTIONRESULT']._serialized_end=806
+  _globals['_VAULTPROBLEM']._serialized_start=808
+  _globals['_VAULTPROBLEM']._serialized_end=868
+  _globals['_VAULTCHECK']._serialized_start=871
+  _globals['_VAULTCHECK']._serialized_end=1113
+  _globals['_VAULTCHECK_SESSION']._serialized_start=1052
+  _globals['_VAULTCHECK_SESSION']._serialized_end=1113
+  _globals['_KEYROTATION']._serialized_start=1116
+  _globals['_KEYROTATION']._serialized_end=1280
+  _globals['_VAULTSTATS']._serialized_start=1283
+  _globals['_VAULTSTATS']._serialized_end=1868
+  _globals['_VAULTSTATS_MASTERKEY']._serialized_start=1533
+  _globals['_VAULTSTATS_MASTERKEY']._serialized_end=1585
+  _globals['_VAULTSTATS_SESSION']._serialized_start=1588
+  _globals['_VAULTSTATS_SESSION']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

@@ -11,33 +11,35 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BackupPolicy(_message.Message):
-    __slots__ = ("parent", "interval", "debounce", "retention", "inherited")
+    __slots__ = ("parent", "every", "debounce", "max_delay", "retention", "inherited")
     class Retention(_message.Message):
-        __slots__ = ("keep_within", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly")
+        __slots__ = ("keep_within", "keep_last", "hourly", "daily", "weekly", "monthly")
         KEEP_WITHIN_FIELD_NUMBER: _ClassVar[int]
         KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
-        KEEP_HOURLY_FIELD_NUMBER: _ClassVar[int]
-        KEEP_DAILY_FIELD_NUMBER: _ClassVar[int]
-        KEEP_WEEKLY_FIELD_NUMBER: _ClassVar[int]
-        KEEP_MONTHLY_FIELD_NUMBER: _ClassVar[int]
+        HOURLY_FIELD_NUMBER: _ClassVar[int]
+        DAILY_FIELD_NUMBER: _ClassVar[int]
+        WEEKLY_FIELD_NUMBER: _ClassVar[int]
+        MONTHLY_FIELD_NUMBER: _ClassVar[int]
         keep_within: _duration_pb2.Duration
         keep_last: int
-        keep_hourly: int
-        keep_daily: int
-        keep_weekly: int
-        keep_monthly: int
-        def __init__(self, keep_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., keep_last: _Optional[int] = ..., keep_hourly: _Optional[int] = ..., keep_daily: _Optional[int] = ..., keep_weekly: _Optional[int] = ..., keep_monthly: _Optional[int] = ...) -> None: ...
+        hourly: int
+        daily: int
+        weekly: int
+        monthly: int
+        def __init__(self, keep_within: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., keep_last: _Optional[int] = ..., hourly: _Optional[int] = ..., daily: _Optional[int] = ..., weekly: _Optional[int] = ..., monthly: _Optional[int] = ...) -> None: ...
     PARENT_FIELD_NUMBER: _ClassVar[int]
-    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
     DEBOUNCE_FIELD_NUMBER: _ClassVar[int]
+    MAX_DELAY_FIELD_NUMBER: _ClassVar[int]
     RETENTION_FIELD_NUMBER: _ClassVar[int]
     INHERITED_FIELD_NUMBER: _ClassVar[int]
     parent: str
-    interval: _duration_pb2.Duration
+    every: _duration_pb2.Duration
     debounce: _duration_pb2.Duration
+    max_delay: _duration_pb2.Duration
     retention: BackupPolicy.Retention
     inherited: bool
-    def __init__(self, parent: _Optional[str] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., debounce: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retention: _Optional[_Union[BackupPolicy.Retention, _Mapping]] = ..., inherited: _Optional[bool] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., every: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., debounce: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retention: _Optional[_Union[BackupPolicy.Retention, _Mapping]] = ..., inherited: _Optional[bool] = ...) -> None: ...
 
 class RetentionPlan(_message.Message):
     __slots__ = ("items",)
