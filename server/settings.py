@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -35,6 +36,7 @@ FOREIGN = frozenset({"ROOST_PYTHON", "ROOST_ADDRESS", "ROOST_API_KEY", "ROOST_CA
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):(\d{1,5})")
 MIN_PASSPHRASE = 12
 _HIGHEST_PORT = 65535
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LOCATION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ROOT_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -62,8 +64,20 @@ def _absolute(path: Path) -> Path:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+def _seconds(value: Any) -> Any:
+    """A plain number is seconds also where it comes as text, as from the environment."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    return value
+
+
 Count = Annotated[int, Field(ge=0)]
-PositiveTime = Annotated[timedelta, Field(gt=timedelta(0))]
+Time = Annotated[timedelta, BeforeValidator(_seconds)]
+PositiveTime = Annotated[Time, Field(gt=timedelta(0))]
+NoNegativeTime = Annotated[Time, Field(ge=timedelta(0))]
+TrashTime = Annotated[Time, Field(ge=timedelta(hours=1))]
 Port = Annotated[str, Field(pattern=_LISTEN.pattern)]
 
 
@@ -111,7 +125,7 @@ class BackupSettings(_Group):
     external_key_timeout: PositiveTime = timedelta(seconds=10)
     """For one answer of the program."""
 
-    every: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(hours=6)
+    every: NoNegativeTime = timedelta(hours=6)
     """A running session's newest good backup is not older; 0: none by age."""
     on_change: bool = True
     """Changed credentials are backed up."""
@@ -119,7 +133,7 @@ class BackupSettings(_Group):
     """Once nothing has changed for so long."""
     max_delay: PositiveTime = timedelta(minutes=5)
     """Or so long after the first change."""
-    keep_within: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=1)
+    keep_within: NoNegativeTime = timedelta(days=1)
     """All backups that are younger stay."""
     keep_last: Count = 10
     """And the newest so many."""
@@ -128,7 +142,7 @@ class BackupSettings(_Group):
     daily: Count = 30
     weekly: Count = 12
     monthly: Count = 12
-    trash_time: Annotated[timedelta, Field(ge=timedelta(hours=1))] = timedelta(days=7)
+    trash_time: TrashTime = timedelta(days=7)
     """How long a backup that nothing keeps any more stays in trash."""
 
     @model_validator(mode="after")

@@ -177,3 +177,23 @@ def test_the_printed_tree_masks_every_secret(environment):
     assert "ROOST_DATABASE_URL=postgresql://***@db/roost?***" in text
     assert "ROOST_BACKUP__LOCATIONS=a=s3://***@bucket/x?***" in text
     assert len(text.splitlines()) == len(settings.names())
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("0.5", 0.5), ("PT1M", 60), ("P7D", 604800), ("00:01:00", 60)]
+)
+def test_a_time_is_seconds_or_iso_8601(environment, text, seconds):
+    """As the documentation says."""
+    environment.setenv("ROOST_DRAIN_GRACE", text)
+    environment.setenv("ROOST_BACKUP__DEBOUNCE", text)
+    loaded = settings.load()
+    assert loaded.drain_grace == loaded.backup.debounce == timedelta(seconds=seconds)
+
+
+def test_a_policy_that_keeps_nothing_is_refused(environment):
+    """It would be a way to lose everything with one misunderstanding."""
+    for rule in ("KEEP_WITHIN", "KEEP_LAST", "HOURLY", "DAILY", "WEEKLY", "MONTHLY"):
+        environment.setenv(f"ROOST_BACKUP__{rule}", "0")
+    assert "all are 0" in problems()[0]
+    environment.setenv("ROOST_BACKUP__KEEP_LAST", "1")
+    assert settings.load().backup.keep_last == 1
