@@ -1,6 +1,9 @@
 """A backend that fails on purpose: every way in which storage goes wrong, where a test wants it."""
 
 import enum
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -181,3 +184,90 @@ class Faulty(Layer):
 
 def _written(key: str, data: bytes) -> ObjectInfo:
     return ObjectInfo(key=key, size_bytes=len(data), modify_time=datetime.now(UTC), etag="lost")
+
+
+class Moment(enum.Enum):
+    """When a process dies, seen from one call."""
+
+    BEFORE = enum.auto()
+    DURING = enum.auto()
+    """A file's bytes are written, the step that gives or takes its name is not done."""
+    AFTER = enum.auto()
+    """It is done, and nobody was told."""
+
+
+class KillAt(Layer):
+    """Counts calls; at number `number` the process really dies, by SIGKILL. 0: it never does.
+
+    DURING needs a backend that works with files; with another one, or if the call changes nothing,
+    it is the same as AFTER.
+    """
+
+    def __init__(self, inner: StorageBackend, number: int, moment: Moment) -> None:
+        super().__init__(inner)
+        self.calls: list[Call] = []
+        self._number = number
+        self._moment = moment
+        self._lock = threading.Lock()
+
+    def put(
+        self, key: str, data: bytes, *, if_absent: bool = False, sha256: str | None = None
+    ) -> ObjectInfo:
+        """Passes on, unless it is the last."""
+        inner = self._inner
+        return self._call(
+            "put", key, lambda: inner.put(key, data, if_absent=if_absent, sha256=sha256)
+        )
+
+    def get(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Passes on, unless it is the last."""
+        return self._call("get", key, lambda: self._inner.get(key, offset=offset, length=length))
+
+    def stat(self, key: str) -> ObjectInfo:
+        """Passes on, unless it is the last."""
+        return self._call("stat", key, lambda: self._inner.stat(key))
+
+    def delete(self, key: str) -> None:
+        """Passes on, unless it is the last."""
+        self._call("delete", key, lambda: self._inner.delete(key))
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Passes on, unless it is the last."""
+        return iter(self._call("list", prefix, lambda: list(self._inner.list(prefix))))
+
+    def cas(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
+        """Passes on, unless it is the last."""
+        return self._call("cas", key, lambda: self._inner.cas(key, data, expected=expected))
+
+    def _call(self, verb: str, key: str, call: Callable[[], T]) -> T:
+        with self._lock:
+            self.calls.append(Call(number=len(self.calls) + 1, verb=verb, key=key))
+            is_last = len(self.calls) == self._number
+        if not is_last:
+            return call()
+        if self._moment is Moment.BEFORE:
+            die()
+        if self._moment is Moment.DURING:
+            _die_at_the_next_step_of_this_thread()
+        try:
+            return call()
+        finally:
+            die()
+
+
+def die() -> None:
+    """Ends this process at once, without any clean-up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at_the_next_step_of_this_thread() -> None:
+    thread = threading.get_ident()
+
+    def watch(event: str, _: object) -> None:
+        if event in _STEPS and threading.get_ident() == thread:
+            die()
+
+    sys.addaudithook(watch)
+
+
+_STEPS = frozenset({"os.rename", "os.link", "os.remove"})

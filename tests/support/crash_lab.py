@@ -1,0 +1,356 @@
+"""A process in which servers are killed: `python -m tests.support.crash_lab <root> <template>`.
+
+It imports everything once, stays single-threaded, and forks a child for each job, one JSON object
+a line on standard input; for each it prints one with the child's exit status and result.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import sys
+import traceback
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from datetime import timedelta
+from pathlib import Path
+
+from server.backups.locations import Locations
+from server.backups.model import RestoreMode
+from server.backups.operations import Operations
+from server.backups.rekeying import protect
+from server.backups.scratch import Scratch
+from server.backups.service import BackupService
+from server.backups.verify import drill
+from server.core.names import BackupName, SessionName
+from server.engine.base import Account
+from server.sessions.model import State
+from server.state.database import Database
+from server.vault import objects
+from server.vault.inventory import sessions as sessions_in
+from server.vault.inventory import take_inventory
+from server.vault.masterkeys.file import FileKey
+from server.vault.reading import read_image
+from server.vault.retention import RetentionPolicy
+from server.vault.rounds import Rules, run_round
+from server.vault.turns import Turns
+from storage_backends.faults import KillAt, Moment
+from storage_backends.file import FileBackend, FileConfig
+from storage_backends.layers import Checked
+from storage_backends.registry import stack
+from tests.backups.fakes import FakeSessions
+from tests.support.stores import StoreMaker, add_sessions
+from tests.support.vault import MovableClock
+
+ANN, BEA, CAT, DAN = (SessionName(name) for name in ("ann", "bea", "cat", "dan"))
+DEVICES = {ANN: 7, BEA: 8, CAT: 9}
+RULES = Rules(
+    policy=RetentionPolicy(keep_last=1), trash=timedelta(hours=1), grace=timedelta(hours=1)
+)
+MASTERS = [FileKey(bytes([number]) * 32) for number in (1, 2)]
+
+
+def account(device):
+    return Account(
+        jid="15550001111@s.whatsapp.net",
+        lid="90000000000001@lid",
+        push_name="Ann",
+        device=device,
+    )
+
+
+class Server:
+    """A server over the data folder `root`, with storage that may kill it."""
+
+    def __init__(self, root, kill_at=0, moment=Moment.BEFORE, masters=MASTERS[:1]):
+        self.root = root
+        self.masters = masters
+        self.clock = MovableClock()
+        self.storage = KillAt(FileBackend(FileConfig(root=root / "backups")), kill_at, moment)
+        self.sessions = FakeSessions(root / "sessions")
+        self.journal = root / "journal"
+
+    @asynccontextmanager
+    async def running(self):
+        for folder in sorted((self.root / "sessions").glob("*")):
+            self._find(SessionName(folder.name), folder)
+        async with AsyncExitStack() as exits:
+            enter = exits.enter_async_context
+            database = await enter(Database.open(f"sqlite:///{self.root}/roost.db"))
+            locations = Locations({"local": stack(Checked(self.storage))}, {"local": "file"})
+            await enter(locations)
+            self.operations = await enter(Operations(database, self.clock))
+            self.service = await enter(
+                BackupService(
+                    sessions=self.sessions,
+                    operations=self.operations,
+                    locations=locations,
+                    masters=self.masters,
+                    clock=self.clock,
+                    scratch=Scratch(self.root / "scratch"),
+                    engine_version="neonize/0.5.2",
+                )
+            )
+            self.repository = await self.service._catalog.repository(locations.primary)
+            self.turns = Turns(self.repository.storage, self.clock, owner="server")
+            yield self
+
+    def _find(self, name, folder):
+        """What the state database would know."""
+        epochs = [int(store.parent.name) for store in folder.glob("*/store.db")]
+        if epochs:
+            self.sessions.add(name, account(7), state=State.STOPPED, connect_epoch=3, clean_epoch=2)
+            self.sessions.change(name, store_epoch=max(epochs))
+
+    async def back_up(self, name):
+        """Makes a backup, and notes what it was a copy of once it is told that it is done."""
+        backup = await self.service.backup_now(name)
+        manifest = await self.repository.read_manifest(backup.name)
+        with self.journal.open("a") as file:
+            print(backup.name, manifest.layout.image_sha256, file=file)
+
+    async def prune(self, name):
+        async with self.turns.take() as turn:
+            return await run_round(self.repository, turn, name, RULES)
+
+    async def restore(self, name, into, mode=RestoreMode.REKEY):
+        operation, _ = await self.service.restore(name, into, mode, force=True)
+        async with asyncio.timeout(30):
+            done = [update async for update in self.operations.watch(operation.name)][-1]
+        assert done.failure is None, done.failure
+
+    def change(self, name, count, *, rewrite=False):
+        """What an engine would do: some rows more, or nearly all of them anew."""
+        store = self.sessions.store_path(name)
+        with closing(sqlite3.connect(store)) as connection, connection:
+            (jid,) = connection.execute("SELECT jid FROM whatsmeow_device").fetchone()
+            if rewrite:
+                connection.execute("DELETE FROM whatsmeow_sessions")
+            start = random.randrange(10**6, 10**12)
+            add_sessions(connection, jid, count, start)
+
+    def pass_hours(self, hours):
+        """Makes the clock go on and everything in storage older."""
+        self.clock.ahead += timedelta(hours=hours)
+        for path in (self.root / "backups").rglob("*"):
+            if path.is_file():
+                time = path.stat().st_mtime - hours * 3600
+                os.utime(path, (time, time))
+
+    def newest(self, name):
+        ids = [path.name for path in (self.root / "backups/snapshots" / name.session_id).iterdir()]
+        return BackupName(name, max(each for each in ids if not each.startswith("~")))
+
+
+async def make_base(root, template):
+    """The state that every job starts from: three sessions with some history."""
+    server = Server(root)
+    for name, device in DEVICES.items():
+        session = server.sessions.add(name, account(device))
+        StoreMaker(template)(server.sessions.path(session), device=device)
+        protect(server.sessions.path(session))
+    async with server.running():
+        for name, backups in ((ANN, 4), (BEA, 3), (CAT, 1)):
+            server.change(name, 300)
+            for _ in range(backups):
+                server.change(name, 5)
+                await server.back_up(name)
+
+
+async def backups(server):
+    """Incremental ones, one that stores most pages anew, one after a rotation, two at once."""
+    server.change(ANN, 5)
+    await server.back_up(ANN)
+    server.change(BEA, 400, rewrite=True)
+    await server.back_up(BEA)
+    await server.service.keys.rotate(CAT)
+    await server.back_up(CAT)
+    server.change(ANN, 5)
+    server.change(BEA, 5)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.back_up(ANN))
+        group.create_task(server.back_up(BEA))
+
+
+async def prune(server):
+    """To trash by the policy, then out of it and the packs that nobody needs any more."""
+    await server.prune(ANN)
+    server.pass_hours(2)
+    await server.prune(ANN)
+    server.pass_hours(2)
+    await server.prune(ANN)
+    server.change(BEA, 400, rewrite=True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.back_up(BEA))
+        group.create_task(server.prune(BEA))
+    server.pass_hours(2)
+    await server.prune(BEA)
+
+
+async def restore(server):
+    """Over the present credentials, and as another session; then a backup of what came of it."""
+    await server.restore(server.newest(ANN), ANN)
+    await server.back_up(ANN)
+    await server.restore(server.newest(BEA), DAN)
+    await server.back_up(DAN)
+
+
+async def keys(server):
+    """A second master key, a new data key for everybody, and the first master key retired."""
+    server.masters.append(MASTERS[1])
+    await server.service.keys.rewrap(None)
+    await server.service.keys.rotate(None)
+    await server.back_up(ANN)
+
+
+SCENARIOS = {each.__name__: each for each in (backups, prune, restore, keys)}
+
+
+async def crash(root, scenario, kill_at, moment):
+    """Runs until it is killed, or says how many calls there were."""
+    server = Server(root, kill_at, Moment[moment], masters=MASTERS[:1])
+    async with server.running():
+        await SCENARIOS[scenario](server)
+    return {"calls": [f"{call.verb} {call.key.split('/')[0]}" for call in server.storage.calls]}
+
+
+async def verify(root):
+    """What a fresh server finds in the folder of one that was killed: nothing that is wrong."""
+    server = Server(root, masters=MASTERS)
+    problems = []
+    async with server.running():
+        if any((root / "scratch").iterdir()):
+            problems.append("there are plain copies left in scratch")
+        restored = set()
+        for name in await sessions_in(server.repository):
+            await _check(server, name, problems)
+            newest = await _restore_newest_good(server, name, problems)
+            if newest:
+                restored.add(name)
+        told = _told(server.journal)
+        if missing := {name.session for name in told} - restored:
+            problems.append(f"no good copy of {sorted(map(str, missing))}")
+        await _go_on(server, problems)
+    return {"problems": problems, "told": len(told)}
+
+
+async def _check(server, name, problems):
+    """Every object of a session opens, every backup gives its image, no store is damaged."""
+    repository = server.repository
+    inventory = await take_inventory(repository, name)
+    unreadable = {**inventory.unreadable, **inventory.unreadable_trash}
+    problems += [f"{each}: {error}" for each, error in unreadable.items()]
+    standings = [*inventory.live, *(each.standing for each in inventory.trash)]
+    told = _told(server.journal)
+    for standing in standings:
+        manifest = standing.manifest
+        image = server.root / "image.db"
+        with contextlib.ExitStack() as exits:
+            exits.callback(image.unlink, missing_ok=True)
+            try:
+                await read_image(repository, manifest, image)
+            except Exception as error:  # noqa: BLE001  any is a problem
+                problems.append(f"{manifest.name} gives no image: {error!r}")
+                continue
+            digest = hashlib.sha256(image.read_bytes()).hexdigest()
+            if digest != told.get(manifest.name, digest):
+                problems.append(f"{manifest.name} gives another image")
+            if drill(image).problems:
+                problems.append(f"{manifest.name} is no good copy: {drill(image).problems}")
+    known = {standing.manifest.name for standing in standings} | inventory.tombstones.keys()
+    problems += [
+        f"{each} was told, and is gone" for each in told.keys() - known if each.session == name
+    ]
+    for root in (objects.MARKS, objects.TOMBSTONES, objects.KEYS):
+        for info in await repository.storage.list(objects.folder(root, name)):
+            if root != objects.KEYS:
+                sealed = await repository.get(info.key)
+                await repository.unseal(name, info.key, sealed)
+    coverage = await server.service.keys.coverage(repository.location, name)
+    problems += [f"a key of {each.term} is damaged" for each in coverage if each.damaged]
+    problems += [f"nobody opens {each.term}" for each in coverage if not each.opened_by]
+
+
+async def _restore_newest_good(server, name, problems):
+    good = [
+        backup
+        for backup in await server.service.list(name, limit=100)
+        if backup.state.name == "ACTIVE"
+    ]
+    if not good:
+        return None
+    newest = good[0].name
+    told = [each for each in _told(server.journal) if each.session == name]
+    if told and newest.backup_id < max(each.backup_id for each in told):
+        problems.append(f"{newest} is not the newest that was told")
+    before = server.sessions.store_path(name) if name in server.sessions._sessions else None
+    if before is not None and drill(before).problems:
+        problems.append(f"the store of {name} is damaged")
+    into = SessionName(f"again-{name.session_id}")
+    await server.restore(newest, into)
+    findings = drill(server.sessions.store_path(into))
+    if findings.problems or findings.device.fingerprint != good[0].device_fingerprint:
+        problems.append(f"{newest} restores to something else")
+    return newest
+
+
+async def _go_on(server, problems):
+    """Work goes on at once: a backup, and a round of housekeeping after which all is well too."""
+    for name in (ANN, BEA, CAT):
+        server.pass_hours(2)
+        done = await server.prune(name)
+        if done.collected.stopped:
+            problems.append(f"housekeeping stopped: {done.collected.stopped}")
+    server.change(BEA, 3)
+    await server.back_up(BEA)
+    await _check(server, BEA, problems)
+
+
+def _told(journal):
+    """Backups whose makers were told that they are done, with the digest of each image."""
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    pairs = (line.split() for line in lines if line.count(" ") == 1)
+    return {BackupName.parse(name): digest for name, digest in pairs}
+
+
+def job(root, template, order):
+    match order.pop("job"):
+        case "base":
+            return asyncio.run(make_base(root / "base", template)) or {}
+        case "crash":
+            place = root / "crashed"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(root / "base", place)
+            return asyncio.run(crash(place, **order))
+        case "verify":
+            return asyncio.run(verify(root / "crashed"))
+    raise AssertionError(order)
+
+
+def main():
+    root, template = map(Path, sys.argv[1:])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # logs go elsewhere
+    for line in sys.stdin:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                answer = job(root, template, json.loads(line))
+            except BaseException:  # noqa: BLE001  this is the child's last word
+                answer = {"error": traceback.format_exc()}
+            os.write(writing, json.dumps(answer).encode())
+            os._exit(0)
+        os.close(writing)
+        with open(reading, "rb") as pipe:  # noqa: PTH123
+            answer = json.loads(pipe.read() or b"{}")
+        _, status = os.waitpid(child, 0)
+        status = os.waitstatus_to_exitcode(status)
+        print(json.dumps({**answer, "status": status}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
