@@ -23,6 +23,7 @@ class Point(StrEnum):
     PAIRING = "pairing"
     LOGIN = "login"
     SEND = "send"
+    DELIVERY = "delivery"
 
 
 POINTS: Mapping[str, Point] = {
@@ -48,6 +49,7 @@ POINTS: Mapping[str, Point] = {
     "login_reset": Point.LOGIN,
     "send_ignored": Point.SEND,
     "send_refused": Point.SEND,
+    "delivery_late": Point.DELIVERY,
 }
 """Every kind and its point."""
 

@@ -2,6 +2,7 @@
 
 from .accounts import Device
 from .connection import Connection, Stage
+from .faults import Faults, Point
 from .logins import Logins
 from .store import Store
 from .wire.jid import SERVER
@@ -13,17 +14,21 @@ _KINDS = ("message", "notification", "receipt")
 class Queues:
     """One queue per linked device."""
 
-    def __init__(self, store: Store, logins: Logins, codec: Codec) -> None:
+    def __init__(self, store: Store, logins: Logins, codec: Codec, faults: Faults) -> None:
         self._store = store
         self._logins = logins
         self._codec = codec
+        self._faults = faults
 
     def push(self, device: Device, stanza: Node) -> None:
         """Send a stanza now if the device is online, and until it has answered."""
         self._store.enqueue(*device.key, _key(stanza, "from"), self._codec.encode(stanza))
         connection = self._logins.online(device)
-        if connection is not None:
-            connection.post(stanza)
+        if connection is None:
+            return
+        if stanza.tag == "message" and self._faults.take(Point.DELIVERY, device.phone):
+            return  # it comes with the next login, after those that were sent later
+        connection.post(stanza)
 
     def answered(self, device: Device, kind: str, answer: Node) -> bool:
         """The device has dealt with a stanza of that kind; False if it had none such."""

@@ -48,7 +48,7 @@ class Service:
         self.unknown: list[str] = []
         """The shapes of stanzas that nothing here understands."""
         self._codec = Codec(load_tokens())
-        self._queues = Queues(store, self.logins, self._codec)
+        self._queues = Queues(store, self.logins, self._codec, self.faults)
         self._directory = Directory(self.accounts)
         self._fanout = Fanout(
             self.accounts,
