@@ -88,6 +88,7 @@ class Scripted(grpc.GenericRpcHandler):
 
     answers: dict[str, deque[Sequence[Step]]] = field(default_factory=lambda: defaultdict(deque))
     calls: list[tuple[str, Message]] = field(default_factory=list)
+    uploads: dict[str, list[Message]] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     hang: set[str] = field(default_factory=set)
     address: str = ""
@@ -101,7 +102,9 @@ class Scripted(grpc.GenericRpcHandler):
         """What was asked, in order."""
         return [request for called, request in self.calls if called == method]
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails):
+    def service(  # noqa: C901
+        self, handler_call_details: grpc.HandlerCallDetails
+    ):
         """Makes a handler for any method of roost.v1."""
         service, name = handler_call_details.method.rsplit(".", 1)[1].split("/")
         method = f"{service}.{name}"
@@ -130,6 +133,13 @@ class Scripted(grpc.GenericRpcHandler):
                 return step
             raise AssertionError(method)
 
+        async def after_all(requests, context):
+            received = [request async for request in requests]
+            self.uploads[method] = received
+            return await first(received[0], context)
+
+        if descriptor.client_streaming:
+            return grpc.stream_unary_rpc_method_handler(after_all, parse, serialize)
         if descriptor.server_streaming:
             return grpc.unary_stream_rpc_method_handler(steps, parse, serialize)
         return grpc.unary_unary_rpc_method_handler(first, parse, serialize)

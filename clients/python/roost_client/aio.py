@@ -12,6 +12,7 @@ from .messages import AsyncMessages
 from .operations import AsyncOperations
 from .rpc import Rpc
 from .sessions import AsyncSessions
+from .trash import AsyncTrash
 
 TIMEOUT = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=10)
@@ -52,6 +53,7 @@ class AsyncClient:
         self.events = AsyncEvents(self._rpc)
         self.messages = AsyncMessages(self._rpc)
         self.backups = AsyncBackups(self._rpc)
+        self.trash = AsyncTrash(self._rpc)
         self.operations = AsyncOperations(self._rpc)
         self.admin = AsyncAdmin(self._rpc)
 

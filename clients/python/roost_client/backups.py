@@ -1,21 +1,21 @@
 """Backups of credentials, and restoring them."""
 
 from collections.abc import AsyncGenerator, Awaitable
-from typing import Literal
 from uuid import uuid4
 
 from roost.v1 import backup_service_pb2 as pb
 from roost.v1.backup_pb2 import Backup, RestorePlan, StorageLocation
 from roost.v1.operation_pb2 import Operation
+from roost.v1.vault_pb2 import BackupPolicy
 
-from .group import AsyncGroup
 from .names import location_name, session_name
 from .paging import pages
+from .transfers import AsyncTransfers, Mode
 
-Mode = Literal["auto", "exact", "rekey"]
+__all__ = ["AsyncBackups", "Mode"]
 
 
-class AsyncBackups(AsyncGroup):
+class AsyncBackups(AsyncTransfers):
     """BackupService."""
 
     async def create(self, session: str, *, location: str = "", request_id: str = "") -> Operation:
@@ -72,6 +72,31 @@ class AsyncBackups(AsyncGroup):
         request.force = force
         request.request_id = request_id or str(uuid4())
         return (await self._restore(request)).operation
+
+    async def policy(self, session: str = "-") -> BackupPolicy:
+        """When a session is backed up, and what is kept; of all sessions, or of one."""
+        request = pb.GetBackupPolicyRequest(parent=session_name(session))
+        return (
+            await self._rpc.unary(
+                "BackupService.GetBackupPolicy", request, pb.GetBackupPolicyResponse
+            )
+        ).policy
+
+    async def set_policy(self, policy: BackupPolicy) -> BackupPolicy:
+        """Replaces the policy of `policy.parent`; the one that counts now."""
+        return await self._set_policy(pb.SetBackupPolicyRequest(policy=policy))
+
+    async def reset_policy(self, session: str = "-") -> BackupPolicy:
+        """Lets what is inherited count again; the policy that counts now."""
+        policy = BackupPolicy(parent=session_name(session))
+        return await self._set_policy(pb.SetBackupPolicyRequest(policy=policy, reset=True))
+
+    async def _set_policy(self, request: pb.SetBackupPolicyRequest) -> BackupPolicy:
+        return (
+            await self._rpc.unary(
+                "BackupService.SetBackupPolicy", request, pb.SetBackupPolicyResponse
+            )
+        ).policy
 
     async def locations(self) -> AsyncGenerator[StorageLocation, None]:
         """The places that the server's configuration names."""

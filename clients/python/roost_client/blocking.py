@@ -13,6 +13,7 @@ from .messages import AsyncMessages
 from .operations import AsyncOperations
 from .portal import Blocking, Group, Iterating, Portal
 from .sessions import AsyncSessions
+from .trash import AsyncTrash
 
 
 class Sessions(Group):
@@ -53,6 +54,22 @@ class Backups(Group):
     plan_restore = Blocking(AsyncBackups.plan_restore)
     restore = Blocking(AsyncBackups.restore)
     locations = Iterating(AsyncBackups.locations)
+    policy = Blocking(AsyncBackups.policy)
+    set_policy = Blocking(AsyncBackups.set_policy)
+    reset_policy = Blocking(AsyncBackups.reset_policy)
+    export_stream = Iterating(AsyncBackups.export_stream)
+    export = Blocking(AsyncBackups.export)
+    import_file = Blocking(AsyncBackups.import_file)
+    import_credentials = Blocking(AsyncBackups.import_credentials)
+
+
+class Trash(Group):
+    """MaintenanceService. An item is given as its id or its full name."""
+
+    list = Iterating(AsyncTrash.list)
+    restore = Blocking(AsyncTrash.restore)
+    plan_purge = Blocking(AsyncTrash.plan_purge)
+    purge = Blocking(AsyncTrash.purge)
 
 
 class Operations(Group):
@@ -97,6 +114,7 @@ class Client:
         self.events = Events(self._client.events, self._portal)
         self.messages = Messages(self._client.messages, self._portal)
         self.backups = Backups(self._client.backups, self._portal)
+        self.trash = Trash(self._client.trash, self._portal)
         self.operations = Operations(self._client.operations, self._portal)
         self.admin = Admin(self._client.admin, self._portal)
 

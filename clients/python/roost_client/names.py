@@ -14,3 +14,8 @@ def operation_name(operation: str) -> str:
 def location_name(location: str) -> str:
     """`local` and `storageLocations/local` are the same place; empty stays empty."""
     return location if not location or "/" in location else f"storageLocations/{location}"
+
+
+def trash_name(item: str) -> str:
+    """`x1` and `trash/x1` are the same item."""
+    return item if "/" in item else f"trash/{item}"

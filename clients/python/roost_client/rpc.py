@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
 from importlib import metadata
 from typing import TypeVar
@@ -105,6 +105,22 @@ class Rpc:
             raise from_rpc_error(failure) from failure
         except TimeoutError as failure:
             raise silent(silence or timedelta()) from failure
+        finally:
+            call.cancel()
+
+    async def upload(
+        self, method: str, requests: AsyncIterator[Message], response: type[Response]
+    ) -> Response:
+        """Calls a client-streaming `Service.Method` once; raises RoostError."""
+        call = self._open().stream_unary(
+            _path(method),
+            request_serializer=_serialize,
+            response_deserializer=_parser(response),
+        )(requests, metadata=self._metadata)
+        try:
+            return await call
+        except grpc.aio.AioRpcError as failure:
+            raise from_rpc_error(failure) from failure
         finally:
             call.cancel()
 
