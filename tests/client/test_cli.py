@@ -17,6 +17,7 @@ from roost.v1 import (
     message_service_pb2,
     operation_service_pb2,
     session_service_pb2,
+    vault_service_pb2,
 )
 from roost.v1.backup_pb2 import Backup, RestorePlan
 from roost.v1.event_pb2 import Event
@@ -424,6 +425,57 @@ def test_a_backup_that_does_not_count_says_why(apart, cli):
     assert code == exits.NOT_FOUND
     assert BACKUP in err
     assert "another key sealed it" in err
+
+
+def test_master_keys_are_listed(apart, cli):
+    """With how many data keys each opens; one that is not configured is said so."""
+    mine, lost = "0123456789abcdef", "fedcba9876543210"
+    response = vault_service_pb2.ListMasterKeysResponse(
+        master_keys=[{"id": mine, "kind": "file", "wraps": 3}, {"id": lost, "wraps": 2}],
+        data_keys=3,
+    )
+    apart.answer("VaultService.ListMasterKeys", response, response)
+    code, out, _ = cli("vault", "keys")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        [mine, "file", "3", "of", "3"],
+        [lost, "not", "configured", "2", "of", "3"],
+    ]
+    (shown,) = lines(cli("vault", "keys", "--json")[1])
+    assert shown["masterKeys"][1] == {"id": lost, "wraps": "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "result", "said"),
+    [
+        (("rotate",), "RotateKeys", {"rotated": 2}, "new keys for 2 sessions"),
+        (
+            ("rewrap", "shop"),
+            "RewrapKeys",
+            {"wraps_present": 3, "wraps_repaired": 1, "unreadable": ["shop/1"]},
+            "3 in order, 1 mended\nno other master key opens shop/1",
+        ),
+        (("retire", "0123456789abcdef", "--yes"), "RetireMasterKey", {}, "nothing"),
+    ],
+)
+def test_keys_are_looked_after(arguments, method, result, said, apart, cli):
+    """Each command follows its operation and says what it did."""
+    done = operation(rotation=result)
+    response = getattr(vault_service_pb2, f"{method}Response")(operation=done)
+    apart.answer(f"VaultService.{method}", response)
+    update = operation_service_pb2.WatchOperationResponse(operation=done)
+    apart.answer("OperationService.WatchOperation", update)
+    code, out, _ = cli("vault", *arguments)
+    assert code == 0
+    assert said in out
+
+
+def test_retiring_asks(apart, cli, monkeypatch):
+    """Without a yes nothing is sent."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, _, error = cli("vault", "retire", "0123456789abcdef")
+    assert code == 1
+    assert "nothing was changed" in error
 
 
 def test_a_failed_operation_ends_with_its_code(apart, cli, restorable):

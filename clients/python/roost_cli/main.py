@@ -21,6 +21,7 @@ COMMANDS = {
     "backup": ("backup", "Back a session's credentials up."),
     "backups": ("backups", "List backups."),
     "restore": ("restore", "Restore a session's credentials."),
+    "vault": ("vault", "Look after the keys of the backups."),
     "doctor": ("doctor", "Check this machine and the server."),
 }
 

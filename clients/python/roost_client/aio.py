@@ -13,6 +13,7 @@ from .operations import AsyncOperations
 from .rpc import Rpc
 from .sessions import AsyncSessions
 from .trash import AsyncTrash
+from .vault import AsyncVault
 
 TIMEOUT = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=10)
@@ -54,6 +55,7 @@ class AsyncClient:
         self.messages = AsyncMessages(self._rpc)
         self.backups = AsyncBackups(self._rpc)
         self.trash = AsyncTrash(self._rpc)
+        self.vault = AsyncVault(self._rpc)
         self.operations = AsyncOperations(self._rpc)
         self.admin = AsyncAdmin(self._rpc)
 

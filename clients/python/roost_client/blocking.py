@@ -14,6 +14,7 @@ from .operations import AsyncOperations
 from .portal import Blocking, Group, Iterating, Portal
 from .sessions import AsyncSessions
 from .trash import AsyncTrash
+from .vault import AsyncVault
 
 
 class Sessions(Group):
@@ -72,6 +73,15 @@ class Trash(Group):
     purge = Blocking(AsyncTrash.purge)
 
 
+class Vault(Group):
+    """VaultService."""
+
+    master_keys = Blocking(AsyncVault.master_keys)
+    rotate = Blocking(AsyncVault.rotate)
+    rewrap = Blocking(AsyncVault.rewrap)
+    retire = Blocking(AsyncVault.retire)
+
+
 class Operations(Group):
     """OperationService. An operation is given as itself, its id or its full name."""
 
@@ -115,6 +125,7 @@ class Client:
         self.messages = Messages(self._client.messages, self._portal)
         self.backups = Backups(self._client.backups, self._portal)
         self.trash = Trash(self._client.trash, self._portal)
+        self.vault = Vault(self._client.vault, self._portal)
         self.operations = Operations(self._client.operations, self._portal)
         self.admin = Admin(self._client.admin, self._portal)
 

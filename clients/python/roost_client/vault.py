@@ -1,0 +1,52 @@
+"""The keys that backups are encrypted with."""
+
+from uuid import uuid4
+
+from roost.v1 import vault_service_pb2 as pb
+from roost.v1.operation_pb2 import Operation
+
+from .group import AsyncGroup
+from .names import location_name, session_name
+
+
+class AsyncVault(AsyncGroup):
+    """VaultService."""
+
+    async def master_keys(self, location: str = "") -> pb.ListMasterKeysResponse:
+        """Who can open a storage location; without one: the primary one."""
+        return await self._rpc.unary(
+            "VaultService.ListMasterKeys",
+            pb.ListMasterKeysRequest(storage_location=location_name(location)),
+            pb.ListMasterKeysResponse,
+        )
+
+    async def rotate(self, session: str = "-", *, request_id: str = "") -> Operation:
+        """Starts to make new data keys, of all sessions or of one; see `operations.wait`.
+
+        What was encrypted before stays readable; the next backup of each is a full one.
+        """
+        request = pb.RotateKeysRequest(
+            parent=session_name(session), request_id=request_id or str(uuid4())
+        )
+        return (
+            await self._rpc.unary("VaultService.RotateKeys", request, pb.RotateKeysResponse)
+        ).operation
+
+    async def rewrap(self, session: str = "-") -> Operation:
+        """Starts to open all data keys to every configured master key, and to mend damaged ones."""
+        request = pb.RewrapKeysRequest(parent=session_name(session))
+        return (
+            await self._rpc.unary("VaultService.RewrapKeys", request, pb.RewrapKeysResponse)
+        ).operation
+
+    async def retire(self, master_key: str) -> Operation:
+        """Starts to remove what is wrapped for a master key that is no longer configured.
+
+        What no other configured master key opens is kept.
+        """
+        request = pb.RetireMasterKeyRequest(master_key=master_key)
+        return (
+            await self._rpc.unary(
+                "VaultService.RetireMasterKey", request, pb.RetireMasterKeyResponse
+            )
+        ).operation
