@@ -26,6 +26,7 @@ logger = structlog.get_logger(__name__)
 
 IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
 RUNNING = frozenset(State) - IDLE - {State.DELETED}
+TRASH_REASON = "import"
 BackUp = Callable[[SessionName, BackupKind], Awaitable[Backup]]
 
 
@@ -84,7 +85,8 @@ class Importer:
                 )
                 hold = self.sessions.hold(target, str(report.operation))
                 held = await stack.enter_async_context(hold)
-            await held.install(store, account=converted.account)
+            await self._keep_present(target)
+            await held.install(store, account=converted.account, reason=TRASH_REASON)
             report("BACKING_UP", size, size)
             backup = await self._back_up(target)
             logger.info(
@@ -111,6 +113,16 @@ class Importer:
             source_stopped=request.source_stopped,
             device=request.device,
         )
+
+    async def _keep_present(self, target: SessionName) -> None:
+        """Backs up what is about to be replaced; trash keeps it in any case."""
+        store = self.sessions.store_path(target)
+        if store is None:
+            return
+        try:
+            await self.back_up(target, BackupKind.PRE_RESTORE)
+        except DomainError as error:
+            logger.warning("import.present_not_backed_up", session=str(target), reason=error.reason)
 
     async def _back_up(self, target: SessionName) -> Backup | None:
         try:

@@ -14,7 +14,7 @@ from server.vault.model import Backup
 class Held(Protocol):
     """A session that nobody else may start, pair, delete or restore meanwhile."""
 
-    async def install(self, store: Path, *, account: Account) -> Session:
+    async def install(self, store: Path, *, account: Account, reason: str = "restore") -> Session:
         """Moves `store` into a new store epoch; what was there goes to trash. Left STOPPED."""
         ...
 

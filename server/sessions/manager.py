@@ -46,14 +46,16 @@ class Held:
         """Where `install` put the store that was there, below the data directory; empty: none."""
         return self._trash
 
-    async def install(self, store: Path, *, account: Account) -> Session:
+    async def install(self, store: Path, *, account: Account, reason: str = "restore") -> Session:
         """Moves the single file `store` in as the session's credentials.
 
-        It gets an epoch of its own; the store before it goes to trash. The session is left
-        STOPPED. Raises SessionWrongState unless it is STOPPED, FAILED or UNLINKED.
+        It gets an epoch of its own; the store before it goes to trash, for this reason. The
+        session is left STOPPED. Raises SessionWrongState unless it is STOPPED, FAILED or UNLINKED.
         """
         supervisor = self._supervisor
-        session, self._trash = await supervisor.ask(lambda: supervisor.install(store, account))
+        session, self._trash = await supervisor.ask(
+            lambda: supervisor.install(store, account, reason)
+        )
         return session
 
 

@@ -273,8 +273,8 @@ class Supervisor(Keeper):
         """The operation is over."""
         self._holder = ""
 
-    async def install(self, store: Path, account: Account) -> tuple[Session, str]:
-        """Puts a restored store in place of the present one; says where in trash that went."""
+    async def install(self, store: Path, account: Account, reason: str) -> tuple[Session, str]:
+        """Puts another store in place of the present one; says where in trash that went."""
         session = self.session
         if self._engine_run is not None or session.state not in allowed(Trigger.INSTALL):
             raise self._wrong_state(*allowed(Trigger.INSTALL))
@@ -291,9 +291,7 @@ class Supervisor(Keeper):
         )
         if not session.store_epoch:
             return installed, ""
-        return installed, await self._files.discard_epoch(
-            self._name, session.store_epoch, "restore"
-        )
+        return installed, await self._files.discard_epoch(self._name, session.store_epoch, reason)
 
     # --- checks
 

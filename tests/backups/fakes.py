@@ -18,10 +18,11 @@ class FakeHeld:
         self._name = name
         self.trash = ""
 
-    async def install(self, store, *, account):
+    async def install(self, store, *, account, reason="restore"):
         session = self._sessions.get(self._name)
         if self._sessions.store_path(self._name) is not None:
             self.trash = f"trash/{self._name.session_id}-{session.store_epoch}"
+            self._sessions.trash_reasons.append(reason)
         session = replace(
             session, store_epoch=session.store_epoch + 1, account=account, state=State.STOPPED
         )
@@ -38,6 +39,7 @@ class FakeSessions:
         self._sessions = {}
         self._held = set()
         self.told = []
+        self.trash_reasons = []
         self.on_get = lambda session: session
 
     def path(self, session):

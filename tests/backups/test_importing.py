@@ -75,6 +75,9 @@ async def test_credentials_that_are_there_need_force(importer, server):
     assert server.sessions.store_path(ANN) == before
     result = await importer.run(request(force=True), Silent())
     assert result.trash
+    assert server.sessions.trash_reasons == ["import"]
+    kinds = [backup.kind for backup in await server.service.list(ANN)]
+    assert kinds == [BackupKind.IMPORT, BackupKind.PRE_RESTORE]
     assert server.sessions.store_path(ANN) != before
     assert rows(before, "SELECT count(*) FROM whatsmeow_device") == [(1,)]
 
