@@ -13,6 +13,7 @@ import random
 import shutil
 import sqlite3
 import sys
+import tempfile
 import traceback
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import timedelta
@@ -25,14 +26,17 @@ from server.backups.rekeying import protect
 from server.backups.scratch import Scratch
 from server.backups.service import BackupService
 from server.backups.verify import drill
+from server.core.errors import BackupCorrupt
 from server.core.names import BackupName, SessionName
 from server.engine.base import Account
 from server.sessions.model import State
 from server.state.database import Database
-from server.vault import objects
+from server.vault.checking import check
+from server.vault.findings import Head
 from server.vault.inventory import sessions as sessions_in
 from server.vault.inventory import take_inventory
 from server.vault.masterkeys.file import FileKey
+from server.vault.model import BackupState
 from server.vault.reading import read_image
 from server.vault.retention import RetentionPolicy
 from server.vault.rounds import Rules, run_round
@@ -108,9 +112,9 @@ class Server:
     async def back_up(self, name):
         """Makes a backup, and notes what it was a copy of once it is told that it is done."""
         backup = await self.service.backup_now(name)
-        manifest = await self.repository.read_manifest(backup.name)
+        manifest, sha256 = await self.repository.read_manifest_and_hash(backup.name)
         with self.journal.open("a") as file:
-            print(backup.name, manifest.layout.image_sha256, file=file)
+            print(backup.name, manifest.layout.image_sha256, sha256, file=file)
 
     async def prune(self, name):
         async with self.turns.take() as turn:
@@ -224,77 +228,79 @@ async def verify(root):
     async with server.running():
         if any((root / "scratch").iterdir()):
             problems.append("there are plain copies left in scratch")
+        await server.service.keys.rewrap(None)  # a server does so at its start
+        await _check_all(server, problems)
         restored = set()
         for name in await sessions_in(server.repository):
             await _check(server, name, problems)
-            newest = await _restore_newest_good(server, name, problems)
-            if newest:
+            if await _restore_newest_good(server, name, problems):
                 restored.add(name)
         told = _told(server.journal)
-        if missing := {name.session for name in told} - restored:
-            problems.append(f"no good copy of {sorted(map(str, missing))}")
+        problems += [f"no good copy of {name}" for name in told.keys() - restored]
         await _go_on(server, problems)
-    return {"problems": problems, "told": len(told)}
+        await _check_all(server, problems)
+    return {"problems": problems, "told": sum(map(len, told.values()))}
+
+
+async def _check_all(server, problems):
+    """The vault's own check of everything, with what was told as what must be there."""
+    repository = server.repository
+    heads = {
+        name: Head(
+            repository_id=repository.config.repository_id,
+            backup_id=max(backups),
+            sha256=backups[max(backups)][1],
+        )
+        for name, backups in _told(server.journal).items()
+    }
+    scratch = server.root / "scratch"
+    report = await check(repository, server.turns, scratch, heads, lambda *_: None, read_data=True)
+    problems += map(str, report.problems)
 
 
 async def _check(server, name, problems):
-    """Every object of a session opens, every backup gives its image, no store is damaged."""
-    repository = server.repository
-    inventory = await take_inventory(repository, name)
-    unreadable = {**inventory.unreadable, **inventory.unreadable_trash}
-    problems += [f"{each}: {error}" for each, error in unreadable.items()]
+    """What was told is there, and every backup, in trash too, is a good copy of what it was of."""
+    inventory = await take_inventory(server.repository, name)
     standings = [*inventory.live, *(each.standing for each in inventory.trash)]
-    told = _told(server.journal)
+    told = _told(server.journal).get(name, {})
     for standing in standings:
         manifest = standing.manifest
-        image = server.root / "image.db"
-        with contextlib.ExitStack() as exits:
-            exits.callback(image.unlink, missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=server.root) as folder:
+            image = Path(folder) / "image.db"
             try:
-                await read_image(repository, manifest, image)
-            except Exception as error:  # noqa: BLE001  any is a problem
-                problems.append(f"{manifest.name} gives no image: {error!r}")
+                await read_image(server.repository, manifest, image)
+            except BackupCorrupt as error:
+                problems.append(str(error))
                 continue
             digest = hashlib.sha256(image.read_bytes()).hexdigest()
-            if digest != told.get(manifest.name, digest):
+            if digest != told.get(manifest.name.backup_id, (digest, ""))[0]:
                 problems.append(f"{manifest.name} gives another image")
-            if drill(image).problems:
-                problems.append(f"{manifest.name} is no good copy: {drill(image).problems}")
+            if found := drill(image).problems:
+                problems.append(f"{manifest.name} is no good copy: {found}")
     known = {standing.manifest.name for standing in standings} | inventory.tombstones.keys()
-    problems += [
-        f"{each} was told, and is gone" for each in told.keys() - known if each.session == name
-    ]
-    for root in (objects.MARKS, objects.TOMBSTONES, objects.KEYS):
-        for info in await repository.storage.list(objects.folder(root, name)):
-            if root != objects.KEYS:
-                sealed = await repository.get(info.key)
-                await repository.unseal(name, info.key, sealed)
-    coverage = await server.service.keys.coverage(repository.location, name)
-    problems += [f"a key of {each.term} is damaged" for each in coverage if each.damaged]
-    problems += [f"nobody opens {each.term}" for each in coverage if not each.opened_by]
+    lost = told.keys() - {each.backup_id for each in known}
+    problems += [f"{each} of {name} was told, and is gone" for each in lost]
 
 
 async def _restore_newest_good(server, name, problems):
-    good = [
-        backup
-        for backup in await server.service.list(name, limit=100)
-        if backup.state.name == "ACTIVE"
-    ]
+    """Restores it as another session, and compares the device; whether there is one."""
+    found = await server.service.list(name, limit=100)
+    good = [backup for backup in found if backup.state is BackupState.ACTIVE]
     if not good:
-        return None
+        return False
     newest = good[0].name
-    told = [each for each in _told(server.journal) if each.session == name]
-    if told and newest.backup_id < max(each.backup_id for each in told):
+    if newest.backup_id < max(_told(server.journal).get(name, [""])):
         problems.append(f"{newest} is not the newest that was told")
-    before = server.sessions.store_path(name) if name in server.sessions._sessions else None
-    if before is not None and drill(before).problems:
-        problems.append(f"the store of {name} is damaged")
+    present = server.root / "sessions" / name.session_id
+    for store in present.glob("*/store.db"):
+        if drill(store).problems:
+            problems.append(f"the store of {name} is damaged")
     into = SessionName(f"again-{name.session_id}")
     await server.restore(newest, into)
     findings = drill(server.sessions.store_path(into))
     if findings.problems or findings.device.fingerprint != good[0].device_fingerprint:
         problems.append(f"{newest} restores to something else")
-    return newest
+    return True
 
 
 async def _go_on(server, problems):
@@ -310,10 +316,14 @@ async def _go_on(server, problems):
 
 
 def _told(journal):
-    """Backups whose makers were told that they are done, with the digest of each image."""
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    pairs = (line.split() for line in lines if line.count(" ") == 1)
-    return {BackupName.parse(name): digest for name, digest in pairs}
+    """By session and id, the backups of which it was told that they are done, with two digests."""
+    found = {}
+    for line in journal.read_text().splitlines():
+        with contextlib.suppress(ValueError):  # cut off
+            name, image, manifest = line.split(" ")
+            backup = BackupName.parse(name)
+            found.setdefault(backup.session, {})[backup.backup_id] = (image, manifest)
+    return found
 
 
 def job(root, template, order):

@@ -128,6 +128,7 @@ def tear_manifest(backups):
 def test_the_lab_sees_what_is_wrong(lab, damage):
     """Or it would prove nothing."""
     lab.calls("restore")
+    assert lab.do("verify")["problems"] == []
     damage(lab.root / "crashed/backups")
     found = lab.ask("verify")
     assert found.get("problems") or found.get("error")
