@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -22,7 +23,9 @@ from .backups.scratch import Scratch
 from .backups.service import BackupService
 from .backups.trashing import TrashRoom
 from .core.clock import SystemClock
+from .core.ids import time_ordered_id
 from .core.names import SessionName
+from .datadir import place, server_id
 from .engine.base import Engine
 from .engine.link import LinkConfig
 from .engine.store import template_path
@@ -42,6 +45,8 @@ from .sessions.model import Session
 from .sessions.registry import SessionRegistry
 from .settings import Settings
 from .state import Database
+from .vault.fencing import Fencing, Loss
+from .vault.heartbeats import Identity
 from .vault.masterkeys import configured
 from .vault.masterkeys.base import MasterKey
 from .vault.masterkeys.selftest import self_test
@@ -112,6 +117,9 @@ async def running(
             Locations.from_urls(settings.backup_urls, storage)
         )
         copies = Copies()
+        fencing = _fencing(
+            settings, locations, clock, lambda name, loss: _lose(manager, name, loss)
+        )
         manager = SessionManager(
             journal=events,
             registry=registry,
@@ -120,6 +128,7 @@ async def running(
             data_dir=settings.data_dir,
             on_paired=copies.paired,
             hooks=copies,
+            permit=fencing,
         )
         operations = Operations(database, clock)
         scratch = Scratch(settings.data_dir / "scratch")
@@ -131,6 +140,7 @@ async def running(
             clock=clock,
             scratch=scratch,
             engine_version=engine.version,
+            fence=fencing,
         )
         copies.service = await stack.enter_async_context(backups)
         await stack.enter_async_context(backups.keys)
@@ -179,6 +189,8 @@ async def running(
         )
         server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
         stack.push_async_callback(server.stop, LAST_CALLS)
+        if fencing is not None:
+            await stack.enter_async_context(fencing)
         await stack.enter_async_context(manager)
         await stack.enter_async_context(custody)
         stack.push_async_callback(lambda: _stop_sessions(manager, custody, stop.grace))
@@ -246,6 +258,34 @@ def _policy(settings: Settings) -> BackupPolicy:
             weekly=backup.weekly,
             monthly=backup.monthly,
         ),
+    )
+
+
+async def _lose(manager: SessionManager, name: SessionName, loss: Loss) -> None:
+    await manager.lose(name, to_other=loss is Loss.TAKEN)
+
+
+def _fencing(
+    settings: Settings,
+    locations: Locations,
+    clock: SystemClock,
+    lost: Callable[[SessionName, Loss], Awaitable[None]],
+) -> Fencing | None:
+    """Leases in the primary location; None: switched off."""
+    if settings.backup.fencing == "off":
+        return None
+    data_dir, primary = settings.data_dir, locations.primary
+    identity = Identity(
+        server=server_id(data_dir), instance=time_ordered_id(), place=place(data_dir)
+    )
+    return Fencing(
+        partial(locations.storage, primary),
+        identity,
+        clock,
+        location=primary,
+        lost=lost,
+        strict=settings.backup.fencing == "strict",
+        ttl=settings.backup.lease_ttl,
     )
 
 

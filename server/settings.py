@@ -77,6 +77,7 @@ Count = Annotated[int, Field(ge=0)]
 Time = Annotated[timedelta, BeforeValidator(_seconds)]
 PositiveTime = Annotated[Time, Field(gt=timedelta(0))]
 NoNegativeTime = Annotated[Time, Field(ge=timedelta(0))]
+LeaseTime = Annotated[Time, Field(ge=timedelta(seconds=3), le=timedelta(hours=1))]
 TrashTime = Annotated[Time, Field(ge=timedelta(hours=1))]
 Port = Annotated[str, Field(pattern=_LISTEN.pattern)]
 
@@ -124,6 +125,12 @@ class BackupSettings(_Group):
     """Another master key: a program and its arguments, as JSON. Holds no secret itself."""
     external_key_timeout: PositiveTime = timedelta(seconds=10)
     """For one answer of the program."""
+
+    fencing: Literal["lenient", "strict", "off"] = "lenient"
+    """What keeps two servers that share a storage from running one session: `strict` also stops
+    all sessions while the primary location does not answer."""
+    lease_ttl: LeaseTime = timedelta(seconds=60)
+    """Without a sign of life for a little longer, other servers may take this one's sessions."""
 
     every: NoNegativeTime = timedelta(hours=6)
     """A running session's newest good backup is not older; 0: none by age."""

@@ -1,7 +1,7 @@
 """What backups need of the sessions; `sessions.manager.SessionManager` is it."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -64,3 +64,31 @@ class Sessions(Protocol):
     def store_path(self, name: SessionName) -> Path | None:
         """The store of a session that has credentials; None if it has none."""
         ...
+
+
+class Fence(Protocol):
+    """Keeps two servers from using one session's credentials; `vault.fencing.Fencing` is it."""
+
+    async def check(self, session: SessionName) -> None:
+        """Raises SessionLeased if `claiming` would be refused now; StorageUnavailable."""
+        ...
+
+    def claiming(
+        self, session: SessionName, *, take_over: bool = False
+    ) -> AbstractAsyncContextManager[None]:
+        """Around putting credentials in place; raises SessionLeased, StorageUnavailable."""
+        ...
+
+
+class Unfenced:
+    """For a server that shares its sessions with nobody."""
+
+    async def check(self, session: SessionName) -> None:
+        """Nobody has it."""
+
+    def claiming(
+        self, session: SessionName, *, take_over: bool = False
+    ) -> AbstractAsyncContextManager[None]:
+        """Always."""
+        del session, take_over
+        return nullcontext()

@@ -1,7 +1,7 @@
 """Carrying out one restore."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -25,7 +25,7 @@ from .identity import Device, hash_jid
 from .model import RestoreMode, RestorePlan, RestoreResult
 from .operations import Report
 from .planning import doubts_about_exact, plan_restore, refuse_without_force
-from .ports import Sessions
+from .ports import Fence, Sessions, Unfenced
 from .rekeying import protect, rekey
 from .scratch import Scratch
 from .verify import drill
@@ -45,6 +45,7 @@ class Restorer:
     workers: Workers
     scratch: Scratch
     clock: Clock
+    fence: Fence = field(default_factory=Unfenced)
 
     async def plan(self, standing: Standing, target: SessionName, mode: RestoreMode) -> RestorePlan:
         """What a restore would do now; raises as `planning.plan_restore`, SessionWrongState."""
@@ -80,8 +81,12 @@ class Restorer:
         report: Report,
         *,
         force: bool,
+        take_over: bool = False,
     ) -> RestoreResult:
         """Restores; the session is held meanwhile, so the plan made here is the one carried out.
+
+        The credentials are claimed under the name they were backed up from, too: that session may
+        run on another server.
 
         A session that this server does not know is made last, so that a failed restore leaves
         nothing behind.
@@ -89,6 +94,9 @@ class Restorer:
         manifest = standing.manifest
         total = manifest.layout.image_bytes
         async with AsyncExitStack() as stack:
+            for name in dict.fromkeys((manifest.name.session, target)):
+                claim = self.fence.claiming(name, take_over=take_over)
+                await stack.enter_async_context(claim)
             held = None
             if self._find(target) is not None:
                 hold = self.sessions.hold(target, str(report.operation))

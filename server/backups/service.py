@@ -32,7 +32,7 @@ from .operation import Operation
 from .operations import Operations, Report
 from .planning import refuse_without_force
 from .porting import Export, Porter
-from .ports import Sessions
+from .ports import Fence, Sessions, Unfenced
 from .restoring import Restorer
 from .scratch import Scratch
 from .showing import shown
@@ -57,6 +57,7 @@ class BackupService:
         clock: Clock,
         scratch: Scratch,
         engine_version: str,
+        fence: Fence | None = None,
     ) -> None:
         self._sessions = sessions
         self._operations = operations
@@ -72,7 +73,10 @@ class BackupService:
         self._maker = Maker(
             sessions, self._catalog, self.keys, self._workers, scratch, clock, engine_version
         )
-        self._restorer = Restorer(sessions, self._catalog, self._workers, scratch, clock)
+        self._fence = fence or Unfenced()
+        self._restorer = Restorer(
+            sessions, self._catalog, self._workers, scratch, clock, self._fence
+        )
         self._porter = Porter(
             self._catalog, self._workers, scratch, clock, self._slots, self._turns
         )
@@ -192,21 +196,26 @@ class BackupService:
         mode: RestoreMode = RestoreMode.AUTO,
         *,
         force: bool = False,
+        take_over: bool = False,
     ) -> tuple[Operation, RestorePlan]:
         """Starts a restore; the session must not be running, and is left stopped.
 
         Raises as `plan`, and CredentialsExist, BackupRevoked (not with `force`),
-        OperationInProgress.
+        OperationInProgress, SessionLeased (not with `take_over`: another server has to stop the
+        session first).
         """
         into = target or name.session
         repository, standing = await self._catalog.find(name)
         plan = await self._restorer.plan(standing, into, mode)
         refuse_without_force(plan, force=force)
+        if not take_over:
+            for each in dict.fromkeys((name.session, into)):
+                await self._fence.check(each)
 
         async def work(report: Report) -> RestoreResult:
             async with self._turn(into):
                 return await self._restorer.restore(
-                    repository, standing, into, mode, report, force=force
+                    repository, standing, into, mode, report, force=force, take_over=take_over
                 )
 
         operation = await self._operations.start(target=str(into), session=into, work=work)

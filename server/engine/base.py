@@ -51,6 +51,9 @@ class EndReason(StrEnum):
     PAIRING_REJECTED = "pairing_rejected"  # signatures or HMAC of the phone's answer are wrong
     STORE_DAMAGED = "store_damaged"  # missing, empty or corrupt store file
     CRASHED = "crashed"  # the process ended, hung, or its event loop died
+    # Not of an engine: it was not allowed to start, or to go on.
+    LEASED = "leased"  # another server has the session
+    STORAGE_AWAY = "storage_away"  # it cannot be seen whether another server has it
 
 
 # --- what happens, in order. Durable events carry `spool`: the position in the session's spool,

@@ -26,6 +26,9 @@ from .model import TRANSIENT, Condition, DesiredState, Session, State
 from .restarts import RETRIED_BY_A_NEW_SERVER, TABLE, Cure, condition_of
 from .run import EngineRun
 
+# What takes precedence over how the engine took its end.
+LOSSES = frozenset({EndReason.LEASED, EndReason.STORAGE_AWAY})
+
 
 class Keeper(Linking):
     """What follows a server's start, each event of the engine, and its end.
@@ -124,7 +127,8 @@ class Keeper(Linking):
         self._calm()
         self._history = self._history.lost(self._clock.monotonic(), self._config.policy)
         was_asked = run.is_stopping() and ended.reason is EndReason.STOPPED
-        if self._restart_because is not None and was_asked:
+        is_lost = self._restart_because in LOSSES and TABLE[ended.reason].cure is not Cure.PAIRING
+        if self._restart_because is not None and (was_asked or is_lost):
             ended, was_asked = replace(ended, reason=self._restart_because), False
         self._restart_because = None
         await self._note_clean_end(run, ended)
@@ -142,6 +146,8 @@ class Keeper(Linking):
 
     def _tell_that_it_stopped(self) -> None:
         session = self.session
+        if not session.is_paired or session.desired is DesiredState.STOPPED:
+            self._services.permit.left(self._name)
         is_over = session.state in {State.STOPPED, State.FAILED} and self._leaving is None
         if is_over and session.is_paired and session.clean_epoch == session.connect_epoch:
             self._services.hooks.stopped(self._name)

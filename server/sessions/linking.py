@@ -16,6 +16,7 @@ from server.core.errors import (
     PairingRejected,
     Precondition,
     ServerDraining,
+    SessionLeased,
     SessionWrongState,
 )
 from server.core.names import SessionName
@@ -281,6 +282,7 @@ def pairing_error(name: SessionName, reason: EndReason) -> DomainError:
         EndReason.ACCOUNT_LOCKED: PairingRejected,
         EndReason.ACCOUNT_BANNED: PairingRejected,
         EndReason.TEMPORARY_BAN: PairingRejected,
+        EndReason.LEASED: SessionLeased,
     }
     error = errors.get(reason)
     return error(session=str(name)) if error else EngineUnavailable(session=str(name))

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from server.core.clock import Clock
 from server.core.errors import ServerDraining, SessionExists, SessionNotFound
 from server.core.ids import random_id
 from server.core.names import SessionName
-from server.engine.base import Account, Engine, Sent
+from server.engine.base import Account, EndReason, Engine, Sent
 from server.vault.model import Backup
 
 from .files import SessionFiles
@@ -23,6 +23,7 @@ from .hooks import Hooks
 from .journal import Journal
 from .model import DesiredState, Session, SessionChanged, SessionChanges, State
 from .pairing import PairingStep
+from .permits import Everything, Permit
 from .recipient import Recipient, parse_phone
 from .registry import SessionRegistry
 from .services import Services, SupervisionConfig
@@ -76,6 +77,7 @@ class SessionManager:
         data_dir: Path,
         on_paired: Callable[[SessionName], Awaitable[None]],
         hooks: Hooks | None = None,
+        permit: Permit | None = None,
         config: SupervisionConfig | None = None,
         uniform: Callable[[], float] = random.random,
     ) -> None:
@@ -93,6 +95,7 @@ class SessionManager:
             slots=asyncio.Semaphore(self._config.concurrent_starts),
             on_paired=on_paired,
             hooks=hooks or Hooks(),
+            permit=permit or Everything(),
             uniform=uniform,
             new_etag=lambda: random_id(ETAG_LENGTH),
             config=self._config,
@@ -226,6 +229,19 @@ class SessionManager:
         async with asyncio.TaskGroup() as group:
             for supervisor in self._supervisors.values():
                 group.create_task(_drain(supervisor, grace))
+
+    async def lose(self, name: SessionName, *, to_other: bool) -> None:
+        """Ends a session's engine at once; returns when it is gone. What is wanted stays.
+
+        `to_other`: another server has the session now, and it is not started again by itself.
+        Otherwise it is tried again, and `Permit.enter` decides.
+        """
+        because = EndReason.LEASED if to_other else EndReason.STORAGE_AWAY
+        supervisor = self._supervisors.get(name)
+        if supervisor is not None:
+            with suppress(ServerDraining):
+                went_down = await supervisor.ask(lambda: supervisor.lose(because))
+                await went_down.wait()
 
     # --- linking
 

@@ -121,6 +121,20 @@ TABLE: dict[EndReason, Row] = {
         Cure.PERSON,
         "The phone or WhatsApp refused the pairing.",
     ),
+    EndReason.LEASED: _row(
+        "LEASE_LOST",
+        UserAction.STOP_OTHER_CONNECTION,
+        Cure.PERSON,
+        "Another server runs this session, or has run it since; not connecting, because its keys "
+        "here are behind. Stop it there, then restore its newest backup here.",
+    ),
+    EndReason.STORAGE_AWAY: _row(
+        "STORAGE_UNAVAILABLE",
+        UserAction.CHECK_NETWORK,
+        Cure.RETRY,
+        "The storage that tells whether another server runs this session does not answer; trying "
+        "again.",
+    ),
 }
 
 # Conditions whose cause a new server may have removed: one more try when it starts.

@@ -7,8 +7,11 @@ from datetime import timedelta
 
 import structlog
 
-from server.core.errors import EngineUnavailable
+from server.core.errors import EngineUnavailable, SessionLeased, StorageUnavailable
+from server.core.names import SessionName
 from server.engine.base import Ended, EndReason, Engine, EngineEvent, EngineSession, Sent, StartSpec
+
+from .permits import Permit
 
 logger = structlog.get_logger(__name__)
 
@@ -33,6 +36,7 @@ class EngineRun:
         *,
         tasks: asyncio.TaskGroup,
         engine: Engine,
+        permit: Permit,
         slots: asyncio.Semaphore,
         report: Callable[["EngineRun", EngineEvent], None],
     ) -> None:
@@ -42,6 +46,8 @@ class EngineRun:
         self._session: EngineSession | None = None
         self._tasks = tasks
         self._engine = engine
+        self._permit = permit
+        self._entering: asyncio.Timeout | None = None
         self._slots = slots
         self._report = report
         self._room = asyncio.Semaphore(WAITING_EVENTS)
@@ -59,9 +65,17 @@ class EngineRun:
         """Starts the engine and reports its events until it has ended."""
         ended = Ended(reason=EndReason.CRASHED, clean=False)
         try:
+            await self._enter()
             await self._slots.acquire()
             self._tasks.create_task(self._free_slot())
             ended = await self._follow()
+        except SessionLeased as error:
+            logger.warning(
+                "session.leased", session=self.spec.session_id, server=error.metadata()["server"]
+            )
+            ended = Ended(reason=EndReason.LEASED, clean=False)
+        except StorageUnavailable:
+            ended = Ended(reason=EndReason.STORAGE_AWAY, clean=False)
         except EngineUnavailable:
             logger.warning("engine.start_failed", session=self.spec.session_id)
         except Exception:
@@ -70,6 +84,16 @@ class EngineRun:
         finally:
             self._has_news.set()
         self._report(self, ended)
+
+    async def _enter(self) -> None:
+        """Waits for leave to start, unless somebody wants a stop before."""
+        if self._is_stopping:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as self._entering:
+                session = SessionName(self.spec.session_id)
+                await self._permit.enter(session, fresh=self.spec.fresh)
+        self._entering = None
 
     async def _follow(self) -> Ended:
         if self._is_stopping:
@@ -111,6 +135,8 @@ class EngineRun:
         """Ends the engine, after the sends in flight or `grace`; `Ended` follows."""
         self._is_stopping = True
         self._grace = grace
+        if self._entering is not None:
+            self._entering.reschedule(asyncio.get_running_loop().time())
         if self._session is not None:
             self._tasks.create_task(self._stop(grace))
 

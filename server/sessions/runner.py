@@ -73,6 +73,7 @@ class Runner(Actor):
             spec,
             tasks=self._tasks,
             engine=self._services.engine,
+            permit=self._services.permit,
             slots=self._services.slots,
             report=self._report,
         )

@@ -12,6 +12,7 @@ from server.engine.base import Engine
 from .files import SessionFiles
 from .hooks import Hooks
 from .journal import Journal
+from .permits import Permit
 from .registry import SessionRegistry
 from .restarts import Policy
 
@@ -53,6 +54,7 @@ class Services:
     slots: asyncio.Semaphore
     on_paired: Callable[[SessionName], Awaitable[None]]
     hooks: Hooks
+    permit: Permit
     uniform: Callable[[], float]  # random numbers from 0 to 1, for jitter
     new_etag: Callable[[], str]
     config: SupervisionConfig

@@ -17,7 +17,7 @@ from server.core.errors import (
     SessionNotPaired,
 )
 from server.core.names import SessionName
-from server.engine.base import Account, EndReason, Sent
+from server.engine.base import Account, Ended, EndReason, Sent
 from server.vault.model import Backup, BackupState
 
 from . import conditions
@@ -27,9 +27,12 @@ from .machine import Trigger, allowed
 from .model import BackupChanged, DesiredState, Session, SessionChanges, State
 from .pairing import PairingAttempt
 from .recipient import Recipient
+from .restarts import condition_of
 from .services import Services
 
 SECRET_BYTES = 32
+# For an engine whose credentials another server is about to use.
+AT_ONCE = timedelta(seconds=1)
 
 
 class Supervisor(Keeper):
@@ -71,6 +74,7 @@ class Supervisor(Keeper):
         if run is None and self._recovering_epoch:
             return await self._abandon_recovery()
         if run is None:
+            self._services.permit.left(self._name)
             condition = self.session.condition
             if self.session.state in {State.BACKING_OFF, State.FAILED}:
                 condition = None
@@ -82,6 +86,18 @@ class Supervisor(Keeper):
         session = await self._recorder.move(Trigger.STOP, desired=DesiredState.STOPPED)
         run.stop(grace)
         return session
+
+    async def lose(self, because: EndReason) -> asyncio.Event:
+        """Ends the engine at once; what follows is decided by the reason. The event tells when."""
+        run = self._engine_run
+        if run is not None:
+            self._restart_because = because
+            run.stop(AT_ONCE)
+        elif self.session.state is State.BACKING_OFF and because is EndReason.LEASED:
+            self._cancel_retry()
+            ended = Ended(reason=because, clean=False)
+            await self._recorder.move(Trigger.GIVE_UP, condition=condition_of(ended))
+        return self._went_down
 
     async def drain(self, grace: timedelta) -> asyncio.Event:
         """Ends the engine for good, without changing what is wanted. The event tells when."""

@@ -15,13 +15,13 @@ heartbeat was sent, and whoever takes over waits longer than that, counted from 
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from server.core.clock import Clock
+from storage_backends.base import ObjectInfo
 from storage_backends.errors import ObjectNotFound
-from storage_backends.threaded import AsyncStorage
 
 from . import objects
 
@@ -68,6 +68,26 @@ class Heartbeat:
         return replace(self, taken=tuple(sorted({*self.taken, session_id})))
 
 
+class Swappable(Protocol):
+    """What leases need of a storage; `AsyncStorage` is one."""
+
+    async def stat(self, key: str) -> ObjectInfo:
+        """As in the contract of a backend."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """As in the contract of a backend."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """As in the contract of a backend."""
+        ...
+
+    async def cas(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
+        """As in the contract of a backend."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
     """An object as it was read. `value` is None if it cannot be understood."""
@@ -77,7 +97,7 @@ class Found(Generic[T]):
     modify_time: datetime
 
 
-async def find(storage: AsyncStorage, key: str, kind: type[T]) -> Found[T] | None:
+async def find(storage: Swappable, key: str, kind: type[T]) -> Found[T] | None:
     """Reads a small JSON object with its etag; None: there is none."""
     try:
         info = await storage.stat(key)
@@ -115,7 +135,7 @@ class Watch:
         return seen[0] if seen else None
 
     async def look(
-        self, storage: AsyncStorage, server: str, own: str
+        self, storage: Swappable, server: str, own: str
     ) -> tuple[Found[Heartbeat] | None, bool]:
         """A server's heartbeat, and whether the server is gone.
 
@@ -138,7 +158,7 @@ class Watch:
         return found, await self._is_old(storage, found, beat.patience, own)
 
     async def _is_old(
-        self, storage: AsyncStorage, found: Found[Heartbeat], patience: float, own: str
+        self, storage: Swappable, found: Found[Heartbeat], patience: float, own: str
     ) -> bool:
         try:
             mine = await storage.stat(own)

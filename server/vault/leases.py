@@ -27,10 +27,9 @@ from server.core.clock import Clock
 from server.core.errors import SessionLeased
 from server.core.names import SessionName
 from storage_backends.errors import ObjectChanged, StorageError
-from storage_backends.threaded import AsyncStorage
 
 from . import objects
-from .heartbeats import Found, Heartbeat, Identity, Watch, encode, find, key_of
+from .heartbeats import Found, Heartbeat, Identity, Swappable, Watch, encode, find, key_of
 
 logger = structlog.get_logger(__name__)
 
@@ -79,7 +78,7 @@ class Leases:
 
     def __init__(
         self,
-        storage: Callable[[], Awaitable[AsyncStorage]],
+        storage: Callable[[], Awaitable[Swappable]],
         identity: Identity,
         clock: Clock,
         *,
@@ -161,7 +160,7 @@ class Leases:
                 await self._write_heartbeat(await self._storage(), self._etag, is_stopped=True)
                 self._etag, self._valid_until = None, float("-inf")
 
-    async def _adopt(self, storage: AsyncStorage) -> str | None:
+    async def _adopt(self, storage: Swappable) -> str | None:
         """The etag to swap for the first heartbeat of this process; None: there is none."""
         found = await find(storage, self._key, Heartbeat)
         beat = found.value if found else None
@@ -173,7 +172,7 @@ class Leases:
             raise IdentityBusy
         return found.etag
 
-    async def _has_left(self, storage: AsyncStorage) -> bool:
+    async def _has_left(self, storage: Swappable) -> bool:
         """Whether the process that had this server's id in another place is gone."""
         seen = self._watch.known_etag(self._me.server)
         dated = key_of(self._me.instance)
@@ -188,7 +187,7 @@ class Leases:
         return is_gone
 
     async def _write_heartbeat(
-        self, storage: AsyncStorage, expected: str | None, *, is_stopped: bool = False
+        self, storage: Swappable, expected: str | None, *, is_stopped: bool = False
     ) -> None:
         self._beats += 1
         beat = Heartbeat(
@@ -202,7 +201,7 @@ class Leases:
         )
         self._etag = (await storage.cas(self._key, encode(beat), expected=expected)).etag
 
-    async def _read_marks(self, storage: AsyncStorage) -> None:
+    async def _read_marks(self, storage: Swappable) -> None:
         """Somebody else has written our heartbeat."""
         found = await find(storage, self._key, Heartbeat)
         if found is None:  # removed by hand
@@ -267,6 +266,18 @@ class Leases:
                     return Claim(session, partial(self._undo, session, lease))
             raise _leased(session, None)
 
+    async def check(self, session: SessionName) -> None:
+        """Raises SessionLeased if a claim would be refused now."""
+        storage = await self._alive()
+        found, lease = await self._find(storage, session)
+        if found is None or (lease and (lease.is_free or lease.owner in {self._me.server, ""})):
+            return
+        if lease is not None:
+            _, is_gone = await self._watch.look(storage, lease.owner, self._key)
+            if is_gone:
+                return
+        raise _leased(session, lease)
+
     async def release(self, session: SessionName) -> None:
         """Gives up a session that is stopped: anybody may take it."""
         async with self._locks[session]:
@@ -278,14 +289,14 @@ class Leases:
             if found and lease and lease.instance == self._me.instance:
                 await self._swap(storage, session, replace(lease, is_free=True), found.etag)
 
-    async def _alive(self) -> AsyncStorage:
+    async def _alive(self) -> Swappable:
         """Others must be able to see that this server is alive before it holds anything."""
         if self.seconds_left <= 0:
             await self.beat()
         return await self._storage()
 
     async def _swap_own(
-        self, storage: AsyncStorage, session: SessionName, found: Found[Lease] | None
+        self, storage: Swappable, session: SessionName, found: Found[Lease] | None
     ) -> bool:
         """Takes a lease that is nobody else's."""
         lease = found.value if found else None
@@ -296,7 +307,7 @@ class Leases:
 
     async def _take(
         self,
-        storage: AsyncStorage,
+        storage: Swappable,
         session: SessionName,
         found: Found[Lease] | None,
         lease: Lease,
@@ -338,14 +349,12 @@ class Leases:
             raise
         return True
 
-    async def _has_changed(self, storage: AsyncStorage, server: str, etag: str) -> bool:
+    async def _has_changed(self, storage: Swappable, server: str, etag: str) -> bool:
         """A server that was gone has come back in between."""
         beat = await find(storage, key_of(server), Heartbeat)
         return beat is not None and beat.etag != etag
 
-    async def _await_release(
-        self, storage: AsyncStorage, session: SessionName, server: str
-    ) -> None:
+    async def _await_release(self, storage: Swappable, session: SessionName, server: str) -> None:
         """Returns when a server has taken the mark away from its heartbeat, or is gone."""
         until: float | None = None
         while True:
@@ -379,7 +388,7 @@ class Leases:
         return Lease(owner=self._me.server, instance=self._me.instance, generation=generation)
 
     async def _swap(
-        self, storage: AsyncStorage, session: SessionName, lease: Lease, expected: str | None
+        self, storage: Swappable, session: SessionName, lease: Lease, expected: str | None
     ) -> str | None:
         """The new etag; None: somebody else was faster."""
         try:
@@ -389,7 +398,7 @@ class Leases:
         return info.etag
 
     async def _find(
-        self, storage: AsyncStorage, session: SessionName
+        self, storage: Swappable, session: SessionName
     ) -> tuple[Found[Lease] | None, Lease | None]:
         found = await find(storage, _lease_key(session), Lease)
         return found, found.value if found else None
