@@ -23,7 +23,7 @@ The tree (reason in brackets; `rpc/errors.py` maps each class to a gRPC status):
     │   ExactImportUnsafe
     ├── CursorExpired, SubscriberTooSlow, QuotaExceeded
     ├── Unavailable
-    │   └── EngineUnavailable, StorageUnavailable, KeyUnavailable, ServerDraining,
+    │   └── EngineUnavailable, StorageUnavailable, VaultBusy, KeyUnavailable, ServerDraining,
     │       SendTimedOut
     ├── StorageMisconfigured, VaultCorrupt
     └── TokenInvalid
@@ -605,6 +605,18 @@ class KeyUnavailable(Unavailable):
     """A master key of the backups that is kept elsewhere did not answer."""
 
     reason: ClassVar[str] = "KEY_UNAVAILABLE"
+
+
+@dataclass(kw_only=True, eq=False)
+class VaultBusy(Unavailable):
+    """Another server is moving or deleting backups in the storage location."""
+
+    reason: ClassVar[str] = "VAULT_BUSY"
+    storage_location: str
+
+    def metadata(self) -> dict[str, str]:
+        """Names the location."""
+        return {"storageLocation": self.storage_location}
 
 
 class ServerDraining(Unavailable):

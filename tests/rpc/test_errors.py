@@ -72,6 +72,7 @@ EXAMPLES = [
     errors.SendTimedOut(session=SESSION, message_id="3EB0"),
     errors.StorageUnavailable(storage_location="storageLocations/s"),
     errors.KeyUnavailable(),
+    errors.VaultBusy(storage_location="storageLocations/s"),
     errors.ServerDraining(),
     errors.StorageMisconfigured(storage_location="storageLocations/s"),
     errors.TokenInvalid(),
