@@ -110,3 +110,18 @@ backup_policies = Table(
     Column("update_time", Instant, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+# The newest that each storage location was seen to have of each session: so that a location whose
+# end was cut off, or which was rolled back, is found out. Hashes are hex; `mark` may be empty.
+backup_heads = Table(
+    "backup_heads",
+    metadata,
+    Column("location_id", Text, primary_key=True),
+    Column("session_id", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("repository_id", Text, nullable=False),
+    Column("backup_id", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("update_time", Instant, nullable=False),
+)
