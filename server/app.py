@@ -14,6 +14,8 @@ import structlog
 from storage_backends.registry import Registry
 
 from .backups.custody import Custody
+from .backups.heads import Heads
+from .backups.housekeeping import Housekeeper, HousekeepingConfig
 from .backups.importing import Importer, Imports
 from .backups.keyoperations import KeyOperations
 from .backups.locations import Locations
@@ -22,6 +24,8 @@ from .backups.policies import BackupPolicy, Policies
 from .backups.scratch import Scratch
 from .backups.service import BackupService
 from .backups.trashing import TrashRoom
+from .backups.vaultcare import VaultCare
+from .backups.vaultoperations import VaultOperations
 from .core.clock import SystemClock
 from .core.ids import time_ordered_id
 from .core.names import SessionName
@@ -147,6 +151,23 @@ async def running(
         policies = await stack.enter_async_context(
             Policies(database=database, sessions=manager, clock=clock, default=_policy(settings))
         )
+        care = VaultCare(
+            catalog=backups.catalog,
+            locations=locations,
+            scratch=scratch,
+            heads=Heads(database, clock),
+            clock=clock,
+            owner=place(settings.data_dir),
+        )
+        housekeeper = Housekeeper(
+            sessions=manager,
+            vaults=care,
+            locations=[location.name for location in locations.list()],
+            policies=policies,
+            clock=clock,
+            config=HousekeepingConfig(trash_time=settings.backup.trash_time),
+        )
+        backups.on_made = housekeeper.made
         custody = copies.custody = Custody(
             sessions=manager,
             backups=backups,
@@ -181,6 +202,7 @@ async def running(
             backups=backups,
             operations=operations,
             trash=trash,
+            vault=VaultOperations(care, operations, housekeeper.rules, settings.backup.trash_time),
             keys=KeyOperations(manager, operations, backups.keys),
             imports=Imports(importer, operations),
             policies=policies,
@@ -189,6 +211,7 @@ async def running(
         )
         server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
         stack.push_async_callback(server.stop, LAST_CALLS)
+        await stack.enter_async_context(housekeeper)
         if fencing is not None:
             await stack.enter_async_context(fencing)
         await stack.enter_async_context(manager)

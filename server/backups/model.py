@@ -1,7 +1,7 @@
 """What backups, restores and operations are; `roost.v1` explains each field."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.names import BackupName, SessionName, StorageLocationName, TrashItemName
@@ -74,3 +74,30 @@ class KeyRotation:
     wraps_removed: int = 0
     unreadable: tuple[str, ...] = ()
     """Terms that no configured master key opens, as `{session_id}/{term}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionItem:
+    """What retention does with one backup, and why."""
+
+    backup: BackupName
+    keep: bool
+    reasons: tuple[str, ...]
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionResult:
+    """What a round of housekeeping did, or would do, in one storage location.
+
+    `items`: the backups of one session newest first, one session after the other.
+    """
+
+    storage_location: StorageLocationName
+    items: tuple[RetentionItem, ...]
+    trashed: int
+    purged: int
+    collected_objects: int
+    collected_bytes: int
+    notes: tuple[str, ...] = ()
+    """What was not done for safety's sake, in English."""

@@ -4,18 +4,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from server.core.names import OperationName
+from server.vault.findings import VaultCheck
 from server.vault.model import Backup
 
 from .imports.model import ImportResult
-from .model import KeyRotation, RestoreResult, TrashRestoreResult
+from .model import KeyRotation, RestoreResult, RetentionResult, TrashRestoreResult
 
-Result = Backup | RestoreResult | ImportResult | TrashRestoreResult | KeyRotation
+Result = (
+    Backup
+    | RestoreResult
+    | ImportResult
+    | TrashRestoreResult
+    | KeyRotation
+    | RetentionResult
+    | VaultCheck
+)
 FIELDS: dict[type[Result], str] = {
     Backup: "backup",
     RestoreResult: "restore",
     ImportResult: "imported",
     TrashRestoreResult: "untrashed",
     KeyRotation: "rotation",
+    RetentionResult: "retention",
+    VaultCheck: "check",
 }
 """Which field of an operation holds a result of a type."""
 
@@ -52,6 +63,8 @@ class Operation:
     imported: ImportResult | None = None
     untrashed: TrashRestoreResult | None = None
     rotation: KeyRotation | None = None
+    retention: RetentionResult | None = None
+    check: VaultCheck | None = None
     end_time: datetime | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -65,9 +65,10 @@ class BackupService:
         self._scratch = scratch
         self._workers = Workers()
         self._clock = clock
+        self.on_made: Callable[[Backup], None] = lambda _: None
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = Turns()
-        self._catalog = Catalog(locations, masters, self._workers, clock)
+        self.catalog = self._catalog = Catalog(locations, masters, self._workers, clock)
         places = [location.name for location in locations.list()]
         self.keys = KeyKeeper(places, self._catalog.repository, clock)
         self._maker = Maker(
@@ -118,7 +119,7 @@ class BackupService:
 
         async def work(report: Report) -> Backup:
             async with self._turn(session):
-                return await self._maker.make(name, place, kind, report)
+                return self._tell(await self._maker.make(name, place, kind, report))
 
         return await self._operations.start(target=str(name), session=session, work=work)
 
@@ -131,14 +132,16 @@ class BackupService:
         await self._check_paired(session)
         async with self._turn(session):
             name = await self._catalog.new_name(session, self._locations.primary)
-            return await self._maker.make(name, self._locations.primary, kind, Silent())
+            return self._tell(await self._maker.make(name, self._locations.primary, kind, Silent()))
 
     async def back_up_trash(self, session: Session, store: Path) -> Backup:
         """As `backup_now`, of a store in trash, for `session` as it was with it."""
         async with self._turn(session.name):
             name = await self._catalog.new_name(session.name, self._locations.primary)
             source = Source(session, store)
-            return await self._maker.make(name, self._locations.primary, None, Silent(), source)
+            return self._tell(
+                await self._maker.make(name, self._locations.primary, None, Silent(), source)
+            )
 
     async def revoke(self, session: SessionName, fingerprint: str, reason: str) -> None:
         """Marks all present backups of a device as revoked: a restore then needs `force`.
@@ -238,7 +241,7 @@ class BackupService:
         """
         place = location or self._locations.primary
         self._locations.check(place)
-        return await self._porter.import_file(session, place, passphrase, pieces)
+        return self._tell(await self._porter.import_file(session, place, passphrase, pieces))
 
     async def stats(
         self, location: StorageLocationName | None = None
@@ -252,6 +255,10 @@ class BackupService:
         self._locations.check(place)
         repository = await self._catalog.repository(place)
         return await measure(repository), (await self.keys.masters(place)).masters
+
+    def _tell(self, backup: Backup) -> Backup:
+        self.on_made(backup)
+        return backup
 
     @contextlib.asynccontextmanager
     async def _turn(self, session: SessionName) -> AsyncIterator[None]:

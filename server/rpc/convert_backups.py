@@ -16,6 +16,7 @@ from server.backups.model import (
 from server.backups.operation import Operation
 from server.vault.model import Backup, BackupKind, BackupState
 
+from .convert_vault import retention_result, vault_check
 from .errors import recorded_status
 from .numbers import numbers
 
@@ -154,4 +155,8 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.untrashed.CopyFrom(trash_restore_result(value.untrashed))
     elif value.rotation is not None:
         message.rotation.CopyFrom(key_rotation(value.rotation))
+    elif value.retention is not None:
+        message.retention.CopyFrom(retention_result(value.retention))
+    elif value.check is not None:
+        message.check.CopyFrom(vault_check(value.check))
     return message

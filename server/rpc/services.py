@@ -27,6 +27,7 @@ from server.backups.operations import Operations
 from server.backups.policies import Policies
 from server.backups.service import BackupService as Backups
 from server.backups.trashing import TrashRoom
+from server.backups.vaultoperations import VaultOperations
 from server.events.broker import Broker
 from server.sessions.manager import SessionManager
 
@@ -52,6 +53,7 @@ class Rooms:
     backups: Backups
     operations: Operations
     trash: TrashRoom
+    vault: VaultOperations
     keys: KeyOperations
     imports: Imports
     policies: Policies

@@ -17,7 +17,7 @@ from storage_backends.base import ObjectInfo
 
 from . import objects
 from .config import Config, ConfigInvalid
-from .findings import Head, Problem, ProblemKind, Report
+from .findings import Head, Problem, ProblemKind, VaultCheck
 from .repository import ObjectDamaged, ObjectMissing, Repository
 from .sessioncheck import SessionCheck
 from .storage import storage_errors
@@ -39,7 +39,7 @@ async def check(
     on_checked: OnChecked,
     *,
     read_data: bool,
-) -> Report:
+) -> VaultCheck:
     """Looks at every object of a repository.
 
     Backups may go on meanwhile; what moves and deletes takes turns with this, session by session.
@@ -65,7 +65,7 @@ async def check(
         found.append(each.findings())
         done += sizes.get(session, 0)
         on_checked(done, sum(sizes.values()))
-    return Report(
+    return VaultCheck(
         location=repository.location,
         read_data=read_data,
         problems=tuple(sorted(set(problems))),

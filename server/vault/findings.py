@@ -42,7 +42,7 @@ class SessionFindings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class VaultCheck:
     """What a check found. Sound if there is no problem."""
 
     location: StorageLocationName

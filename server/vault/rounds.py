@@ -1,8 +1,9 @@
 """One round of housekeeping for one session: retention, then the purge, then collection."""
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from server.core.names import BackupName, SessionName
 
@@ -31,6 +32,8 @@ class Round:
     retention: Plan
     purge: Plan
     collected: Collected
+    create_times: Mapping[BackupName, datetime]
+    """Of the backups that retention decided about."""
 
 
 async def run_round(
@@ -59,6 +62,7 @@ async def run_round(
     if not dry_run:
         await tidy(repository, turn, session)
     inventory = await take_inventory(repository, session)
+    create_times = {each.manifest.name: each.manifest.create_time for each in inventory.live}
     retention = plan(inventory.items(), rules.policy, repository.clock.now())
     if not dry_run:
         for name, reason in retention.remove.items():
@@ -69,4 +73,4 @@ async def run_round(
     if purged.remove and not dry_run:
         inventory = await take_inventory(repository, session)
     collected = await collect(repository, turn, inventory, rules.grace, dry_run=dry_run)
-    return Round(retention=retention, purge=purged, collected=collected)
+    return Round(retention=retention, purge=purged, collected=collected, create_times=create_times)

@@ -99,7 +99,7 @@ class Turns:
         owner: str = "",
         time_to_live: timedelta = TIME_TO_LIVE,
     ) -> None:
-        self._storage = storage
+        self.storage = storage
         self._clock = clock
         self._owner = owner or random_id()
         self._ttl = time_to_live.total_seconds()
@@ -110,8 +110,8 @@ class Turns:
         """Waits for the turn; raises TurnTaken, StorageError."""
         async with self._lock:
             holder = _Holder(owner=self._owner, turn=random_id(), ttl_seconds=self._ttl)
-            turn = Turn(self._storage, self._clock, holder)
-            if self._storage.properties.compare_and_swap:
+            turn = Turn(self.storage, self._clock, holder)
+            if self.storage.properties.compare_and_swap:
                 await self._wait_for(turn, patience)
             try:
                 yield turn
@@ -139,8 +139,8 @@ class Turns:
     async def _look(self) -> tuple[str, _Holder | None]:
         """The etag, empty if nobody ever had a turn; no holder: the object is damaged."""
         try:
-            info = await self._storage.stat(TURN)
-            data = await self._storage.get(TURN)
+            info = await self.storage.stat(TURN)
+            data = await self.storage.get(TURN)
         except ObjectNotFound:
             return "", None
         try:

@@ -46,7 +46,7 @@ class Server:
         database = await stack.enter_async_context(
             Database.open(f"sqlite:///{self._root / 'roost.db'}")
         )
-        locations = await stack.enter_async_context(
+        locations = self.locations = await stack.enter_async_context(
             Locations(backends, dict.fromkeys(backends, "memory"))
         )
         self.operations = await stack.enter_async_context(Operations(database, SystemClock()))

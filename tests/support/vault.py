@@ -11,7 +11,7 @@ from server.core.clock import SystemClock
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.vault.checking import check
-from server.vault.findings import Report
+from server.vault.findings import VaultCheck
 from server.vault.manifest import Manifest, Parent
 from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupKind, BackupState
@@ -113,7 +113,7 @@ class Vault:
         target.unlink()
         return data == self.images[name]
 
-    async def check(self, *, heads=None, read_data=False) -> Report:
+    async def check(self, *, heads=None, read_data=False) -> VaultCheck:
         """Looks at everything."""
         turns = Turns(self.storage, self.clock, "me")
         return await check(

@@ -15,7 +15,7 @@ from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, 
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName
 from server.vault import objects
-from server.vault.findings import Head, ProblemKind, Report
+from server.vault.findings import Head, ProblemKind, VaultCheck
 from server.vault.history import Mark, MarkKind, add_mark, newest_mark, read_standing
 from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupState
@@ -104,10 +104,10 @@ class Scene:
         self.put({key: None for key in now if key not in self.sound})
         self.put({key: data for key, data in self.sound.items() if now.get(key) != data})
 
-    def check(self, *, read_data=True) -> Report | None:
+    def check(self, *, read_data=True) -> VaultCheck | None:
         """None: the vault cannot even be opened, and that is said of its config."""
 
-        async def run() -> Report:
+        async def run() -> VaultCheck:
             async with open_vault(Reopened(self.backend), self.folder, MASTERS) as vault:
                 return await vault.check(heads=self.heads, read_data=read_data)
 
