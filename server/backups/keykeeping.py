@@ -205,6 +205,9 @@ class KeyKeeper:
             place = str(location)
             logger.warning("vault.not_rewrapped", storage_location=place, problem=error.reason)
             return False
+        except Exception:
+            logger.exception("vault.not_rewrapped", storage_location=str(location))
+            return True  # trying again would not help, and backups go on without
 
     async def _rewrap(
         self, location: StorageLocationName, session_id: str | None, *, verify: bool = False

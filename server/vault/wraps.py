@@ -77,6 +77,7 @@ class Wraps:
         self._masters = masters
         self._run = run
         self._recipients: list[Recipient] = []
+        self._away: set[str] = set()
 
     async def recipients(self) -> list[Recipient]:
         """The configured master keys, in their order."""
@@ -136,10 +137,13 @@ class Wraps:
                 stored = await self._storage.get(name)
                 await self._run(_prove, recipient, stored, context, key, name)
                 covered += 1
+                self._away.discard(recipient.id)
             except (ObjectNotFound, ObjectCorrupt) as error:
                 raise KeyCorrupt(name) from error
             except MasterKeyUnavailable as error:
-                log.warning("vault.master_key_away", kind=recipient.kind, problem=str(error))
+                if recipient.id not in self._away:  # told once, not for each of a thousand keys
+                    self._away.add(recipient.id)
+                    log.warning("vault.master_key_away", kind=recipient.kind, problem=str(error))
         return covered
 
     async def kind_of(self, session_id: str, term: str, master_id: str) -> str:

@@ -124,3 +124,22 @@ def test_a_running_server_that_does_not_answer_is_a_problem(folder, capsys):
     code, found = doctor(capsys)
     assert code == exits.UNHEALTHY
     assert found["server"]["status"] == "problem"
+
+
+def test_master_keys_are_counted(folder, capsys, monkeypatch):
+    """Each is looked at; with a second one the only advice is gone."""
+    _, found = doctor(capsys, "--address", "127.0.0.1:1")
+    assert "copy of it elsewhere" in found["master keys"]["action"]
+    words = folder / "words"
+    monkeypatch.setenv("ROOST_BACKUP__PASSPHRASE_FILE", str(words))
+    monkeypatch.setenv("ROOST_BACKUP__EXTERNAL_KEY", '["no-such-program"]')
+    _, found = doctor(capsys, "--address", "127.0.0.1:1")
+    assert "backup key" not in found
+    assert found["backup passphrase"]["detail"] == f"{words} does not exist"
+    assert found["external key"]["detail"] == "no-such-program is no program"
+    assert found["master keys"]["detail"].startswith("2")
+    words.write_text("correct horse battery")
+    words.chmod(0o600)
+    monkeypatch.setenv("ROOST_BACKUP__EXTERNAL_KEY", '["true"]')
+    _, found = doctor(capsys, "--address", "127.0.0.1:1")
+    assert {found[name]["status"] for name in ("backup passphrase", "external key")} == {"ok"}

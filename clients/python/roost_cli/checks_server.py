@@ -1,5 +1,6 @@
 """What `roost doctor` checks where the server is installed: its configuration and its backends."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,10 +25,39 @@ def configured(folder: str) -> Iterator[Check]:
     home = found.data_dir
     yield data_dir(home)
     yield key_file("admin key", found.admin_key_file or home / "admin.key")
-    yield key_file("backup key", found.backup.key_file or home / "backup.key")
+    yield from master_keys(found, home)
     yield disk(home)
     yield port(found.listen, home)
     yield from locations(found, home)
+
+
+def master_keys(found: Settings, home: Path) -> Iterator[Check]:
+    """What backups can be opened with: one is enough, two are safe."""
+    backup, count = found.backup, 0
+    path = backup.key_file or home / "backup.key"
+    others = backup.passphrase.get_secret_value() or backup.passphrase_file or backup.external_key
+    if backup.key_file or path.exists() or not others:
+        count += 1
+        yield key_file("backup key", path)
+    if backup.passphrase_file is not None:
+        name = "backup passphrase"
+        if backup.passphrase_file.exists():
+            yield key_file(name, backup.passphrase_file)
+        else:
+            yield Check(name, "problem", f"{backup.passphrase_file} does not exist", "make it")
+    if backup.external_key:
+        program = backup.external_key[0]
+        there = shutil.which(program)
+        todo = "" if there else "see docs/vault-keys.md"
+        problem = there or f"{program} is no program"
+        yield Check("external key", "ok" if there else "problem", problem, todo)
+    count += bool(backup.passphrase.get_secret_value() or backup.passphrase_file)
+    count += bool(backup.external_key)
+    if count > 1:
+        yield Check("master keys", "ok", f"{count}; any one of them opens all backups")
+    else:
+        todo = "keep a copy of it elsewhere, or set a second one (docs/vault-keys.md)"
+        yield Check("master keys", "ok", "one", todo)
 
 
 def locations(found: Settings, home: Path) -> Iterator[Check]:
