@@ -32,7 +32,7 @@ from .core.names import SessionName
 from .datadir import place, server_id
 from .engine.base import Engine
 from .engine.link import LinkConfig
-from .engine.store import template_path
+from .engine.store import schema_of, template_path
 from .engine.zygote_engine import EngineConfig, SimulatorConfig, ZygoteEngine
 from .events.broker import Broker
 from .events.log import EventLog
@@ -136,6 +136,7 @@ async def running(
         )
         operations = Operations(database, clock)
         scratch = Scratch(settings.data_dir / "scratch")
+        template = template_path(settings.data_dir / "engine", engine.version)
         backups = BackupService(
             sessions=manager,
             operations=operations,
@@ -145,6 +146,7 @@ async def running(
             scratch=scratch,
             engine_version=engine.version,
             fence=fencing,
+            engine_schema=partial(schema_of, template),
         )
         copies.service = await stack.enter_async_context(backups)
         await stack.enter_async_context(backups.keys)
@@ -191,7 +193,7 @@ async def running(
             workers=await stack.enter_async_context(Workers(1)),
             scratch=scratch,
             clock=clock,
-            template=template_path(settings.data_dir / "engine", engine.version),
+            template=template,
             back_up=backups.backup_now,
         )
         broker = Broker(events, registry)

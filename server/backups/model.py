@@ -26,6 +26,7 @@ class RestorePlan:
     losses: tuple[str, ...]
     replaces_credentials: bool
     age: timedelta
+    start: bool = False  # the session is started afterwards
     revoked: str = ""  # how the device was logged out after the copy was taken
 
 
@@ -35,6 +36,7 @@ class RestoreResult:
 
     plan: RestorePlan
     trash: str
+    started: bool = False  # and connected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from server.core.errors import (
     BackupNotRestorable,
     BackupRevoked,
+    BackupTooNew,
     CredentialsExist,
     ExactRestoreUnsafe,
 )
@@ -43,6 +44,8 @@ def plan_restore(
     mode: RestoreMode,
     newest_epoch: int | None,
     now: datetime,
+    engine_schema: int = 0,
+    must_stop: tuple[SessionName, ...] = (),
 ) -> RestorePlan:
     """Decides how to restore a backup into `target`.
 
@@ -55,14 +58,20 @@ def plan_restore(
         newest_epoch: The highest connect epoch in any newer backup of the session; 0: there is
             none; None: one cannot be read.
         now: For the age.
+        engine_schema: The newest schema of a store that the engine opens; 0: not known.
+        must_stop: Sessions that have to be stopped before.
 
     Raises:
         BackupNotRestorable: it is neither ACTIVE nor REVOKED.
+        BackupTooNew: the engine would refuse its store.
         ExactRestoreUnsafe: EXACT is wanted and cannot be proven safe.
     """
     manifest = standing.manifest
     if standing.state not in RESTORABLE:
         raise BackupNotRestorable(backup=str(manifest.name), state=standing.state.value)
+    if engine_schema and oldest_engine(manifest.schema_version) > engine_schema:
+        version = manifest.schema_version
+        raise BackupTooNew(backup=str(manifest.name), schema_version=version)
     doubts = doubts_about_exact(manifest, target, present, newest_epoch)
     if mode is RestoreMode.EXACT and doubts:
         raise ExactRestoreUnsafe(backup=str(manifest.name), why="; ".join(doubts))
@@ -80,12 +89,21 @@ def plan_restore(
         backup=manifest.name,
         target=target,
         mode=RestoreMode.EXACT if exact else RestoreMode.REKEY,
-        reasons=tuple(reasons),
+        reasons=(*(f"{name} must be stopped first" for name in must_stop), *reasons),
         losses=losses,
         replaces_credentials=has_store,
         age=now - manifest.create_time,
         revoked=revoked,
     )
+
+
+def oldest_engine(schema_version: str) -> int:
+    """The schema that an engine must know at least to open a store of `version|compat`.
+
+    Source: go.mau.fi/util/dbutil: a newer version is opened as long as its `compat` is known.
+    """
+    compat = schema_version.rpartition("|")[2]
+    return int(compat) if compat.isdecimal() else 0
 
 
 def refuse_without_force(plan: RestorePlan, *, force: bool) -> None:

@@ -1,7 +1,8 @@
 """What backups need of the sessions; `sessions.manager.SessionManager` is it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,14 @@ class Held(Protocol):
 
     async def install(self, store: Path, *, account: Account, reason: str = "restore") -> Session:
         """Moves `store` into a new store epoch; what was there goes to trash. Left STOPPED."""
+        ...
+
+    async def start(self) -> Session:
+        """Starts the session, as nobody else can meanwhile."""
+        ...
+
+    async def roll_back(self, before: Session | None, trash: str) -> Session:
+        """Undoes `install` of a session that is down: `before` is how it was, `trash` its store."""
         ...
 
     @property
@@ -40,6 +49,14 @@ class Sessions(Protocol):
         limit: int | None = None,
     ) -> list[Session]:
         """Sessions by name; no states: all."""
+        ...
+
+    async def until(self, name: SessionName, is_so: Callable[[Session], bool]) -> Session:
+        """The session once `is_so` of it."""
+        ...
+
+    async def stop(self, name: SessionName, grace: timedelta | None = None) -> Session:
+        """Wants it stopped."""
         ...
 
     async def create(

@@ -1,5 +1,6 @@
 """Carrying out one restore."""
 
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import (
     BackupCorrupt,
+    DomainError,
     SessionNotFound,
     SessionWrongState,
 )
@@ -45,15 +47,27 @@ class Restorer:
     workers: Workers
     scratch: Scratch
     clock: Clock
+    save: Callable[[SessionName], Awaitable[object]]
+    engine_schema: Callable[[], int]  # the newest that the engine opens; 0: not known
     fence: Fence = field(default_factory=Unfenced)
 
-    async def plan(self, standing: Standing, target: SessionName, mode: RestoreMode) -> RestorePlan:
-        """What a restore would do now; raises as `planning.plan_restore`, SessionWrongState."""
+    async def plan(
+        self,
+        standing: Standing,
+        target: SessionName,
+        mode: RestoreMode,
+        *,
+        dry_run: bool = False,
+    ) -> RestorePlan:
+        """What a restore would do now; raises as `planning.plan_restore`, SessionWrongState.
+
+        `dry_run`: sessions that would have to be stopped first are no error but told.
+        """
         manifest = standing.manifest
         present = self._find(target)
-        if present is not None:
-            _check_idle(present)
-        self._check_not_connected(manifest, target)
+        running = [*self._running(manifest, present, target)]
+        if running and (not dry_run or running[0].state is State.DELETED):
+            check_idle(running[0])
         newest_epoch: int | None = 0
         if not doubts_about_exact(manifest, target, present, 0):
             newest_epoch = await self.catalog.newest_epoch(manifest.name)
@@ -64,6 +78,8 @@ class Restorer:
             has_store=present is not None and await self._has_store(target),
             mode=mode,
             newest_epoch=newest_epoch,
+            engine_schema=await self.workers.run(self.engine_schema),
+            must_stop=tuple(session.name for session in running),
             now=self.clock.now(),
         )
 
@@ -114,6 +130,9 @@ class Restorer:
                 good = await self.catalog.newest_good(manifest.name.session, but=manifest.name)
                 error.newest_good = str(good or "")
                 raise
+            if plan.replaces_credentials:
+                report("SAVING", 0, total)
+                await self._save(target)
             report("INSTALLING", 0, total)
             if held is None:
                 await self.sessions.create(
@@ -135,24 +154,39 @@ class Restorer:
             )
             return RestoreResult(plan=plan, trash=held.trash)
 
+    async def _save(self, target: SessionName) -> None:
+        """A copy of what is about to be replaced, good or not. It goes to trash in any case."""
+        try:
+            await self.save(target)
+        except DomainError as error:
+            logger.warning("restore.not_saved", session=str(target), reason=error.reason)
+
     def _find(self, name: SessionName) -> Session | None:
         try:
             return self.sessions.get(name)
         except SessionNotFound:
             return None
 
-    def _check_not_connected(self, manifest: Manifest, target: SessionName) -> None:
-        """The same credentials must not connect twice: WhatsApp would replace one by the other."""
+    def _running(
+        self, manifest: Manifest, present: Session | None, target: SessionName
+    ) -> Iterator[Session]:
+        """What must be down: the target, and whoever uses the same credentials.
+
+        They must not connect twice: WhatsApp would replace one connection by the other.
+        """
+        if present is not None and present.state not in IDLE:
+            yield present
         for session in self.sessions.list(states=RUNNING):
             if (
                 session.name != target
                 and session.account is not None
                 and hash_jid(session.account) == manifest.jid_sha256
             ):
-                _check_idle(session)
+                yield session
 
 
-def _check_idle(session: Session) -> None:
+def check_idle(session: Session) -> None:
+    """Raises SessionWrongState for a session that is running, or deleted."""
     if session.state not in IDLE:
         raise SessionWrongState(
             session=str(session.name),

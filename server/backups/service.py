@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ from server.vault.stats import Stats, measure
 from server.vault.workers import Workers
 
 from .catalog import Catalog
+from .following import Follower
 from .keykeeping import KeyKeeper, MasterKeyInfo
 from .locations import Locations
 from .making import Maker, Source
@@ -58,6 +60,7 @@ class BackupService:
         scratch: Scratch,
         engine_version: str,
         fence: Fence | None = None,
+        engine_schema: Callable[[], int] = lambda: 0,
     ) -> None:
         self._sessions = sessions
         self._operations = operations
@@ -76,8 +79,16 @@ class BackupService:
         )
         self._fence = fence or Unfenced()
         self._restorer = Restorer(
-            sessions, self._catalog, self._workers, scratch, clock, self._fence
+            sessions,
+            self._catalog,
+            self._workers,
+            scratch,
+            clock,
+            self._save,
+            engine_schema,
+            self._fence,
         )
+        self._follower = Follower(sessions)
         self._porter = Porter(
             self._catalog, self._workers, scratch, clock, self._slots, self._turns
         )
@@ -183,14 +194,17 @@ class BackupService:
         name: BackupName,
         target: SessionName | None = None,
         mode: RestoreMode = RestoreMode.AUTO,
+        *,
+        start: bool = False,
     ) -> RestorePlan:
-        """What `restore` would do now; changes nothing.
+        """What `restore` would do now; changes nothing. Of running sessions it says to stop them.
 
         Raises BackupNotFound, BackupNotRestorable, ExactRestoreUnsafe, BackupKeyMissing,
-        BackupCorrupt, SessionWrongState.
+        BackupCorrupt, BackupTooNew.
         """
         _, standing = await self._catalog.find(name)
-        return await self._restorer.plan(standing, target or name.session, mode)
+        plan = await self._restorer.plan(standing, target or name.session, mode, dry_run=True)
+        return replace(plan, start=start)
 
     async def restore(
         self,
@@ -200,10 +214,11 @@ class BackupService:
         *,
         force: bool = False,
         take_over: bool = False,
+        start: bool = False,
     ) -> tuple[Operation, RestorePlan]:
-        """Starts a restore; the session must not be running, and is left stopped.
+        """Starts a restore; the session must not be running, and is left stopped unless `start`.
 
-        Raises as `plan`, and CredentialsExist, BackupRevoked (not with `force`),
+        Raises as `plan`, and SessionWrongState, CredentialsExist, BackupRevoked (not with `force`),
         OperationInProgress, SessionLeased (not with `take_over`: another server has to stop the
         session first).
         """
@@ -217,12 +232,29 @@ class BackupService:
 
         async def work(report: Report) -> RestoreResult:
             async with self._turn(into):
-                return await self._restorer.restore(
+                before = self._find(into)
+                result = await self._restorer.restore(
                     repository, standing, into, mode, report, force=force, take_over=take_over
                 )
+            if not start:
+                return result
+            result = replace(result, plan=replace(result.plan, start=True))
+            return await self._follower.follow(result, before, report)
 
         operation = await self._operations.start(target=str(into), session=into, work=work)
-        return operation, plan
+        return operation, replace(plan, start=start)
+
+    def _find(self, name: SessionName) -> Session | None:
+        try:
+            return self._sessions.get(name)
+        except SessionNotFound:
+            return None
+
+    async def _save(self, session: SessionName) -> Backup:
+        """A copy of what a restore replaces, in the turn of that restore."""
+        name = await self._catalog.new_name(session, self._locations.primary)
+        kind = BackupKind.PRE_RESTORE
+        return await self._maker.make(name, self._locations.primary, kind, Silent())
 
     def exporting(self, name: BackupName, passphrase: str) -> AbstractAsyncContextManager[Export]:
         """A backup as one portable file; see `Porter.exporting`."""

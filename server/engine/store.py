@@ -49,6 +49,16 @@ def finish_template(draft: Path, path: Path) -> None:
     draft.replace(path)
 
 
+def schema_of(path: Path) -> int:
+    """The version of a store's schema; 0: it cannot be told. Blocks."""
+    try:
+        with _opened(path) as store:
+            row = store.execute("SELECT version FROM whatsmeow_version").fetchone()
+    except (sqlite3.Error, OSError):
+        return 0
+    return int(row[0]) if row else 0
+
+
 def create(template: Path, path: Path) -> None:
     """Makes a fresh store: a copy of the template, 0600, in a folder of its own, 0700.
 

@@ -79,9 +79,11 @@ class BackupService(Transfers, PolicyService):
             mode = check(validate.enum_value, request.mode, convert_backups.RESTORE_MODE_OF, "mode")
             check(validate.request_id, request.request_id)
         if request.dry_run:
-            plan = await self._backups.plan(name, target, mode)
+            plan = await self._backups.plan(name, target, mode, start=request.start)
             return pb.RestoreBackupResponse(plan=convert_backups.restore_plan(plan))
-        restore = partial(self._restore, name, target, mode, force=request.force)
+        restore = partial(
+            self._restore, name, target, mode, force=request.force, start=request.start
+        )
         return await self._repeats.once(request, pb.RestoreBackupResponse, restore)
 
     async def _restore(
@@ -92,8 +94,9 @@ class BackupService(Transfers, PolicyService):
         _attempt: Attempt,
         *,
         force: bool,
+        start: bool,
     ) -> pb.RestoreBackupResponse:
-        operation, plan = await self._backups.restore(name, target, mode, force=force)
+        operation, plan = await self._backups.restore(name, target, mode, force=force, start=start)
         return pb.RestoreBackupResponse(
             operation=convert_backups.operation(operation), plan=convert_backups.restore_plan(plan)
         )

@@ -78,12 +78,15 @@ def restore_plan(value: RestorePlan) -> backup_pb2.RestorePlan:
         losses=value.losses,
         replaces_credentials=value.replaces_credentials,
         age=value.age,
+        start=value.start,
     )
 
 
 def restore_result(value: RestoreResult) -> backup_pb2.RestoreResult:
     """What a restore did."""
-    return backup_pb2.RestoreResult(plan=restore_plan(value.plan), trash=value.trash)
+    return backup_pb2.RestoreResult(
+        plan=restore_plan(value.plan), trash=value.trash, started=value.started
+    )
 
 
 def trash_restore_result(value: TrashRestoreResult) -> trash_pb2.TrashRestoreResult:

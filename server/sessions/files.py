@@ -75,6 +75,15 @@ class SessionFiles:
 
         return await self._run(bring_back)
 
+    async def bring_back_epoch(self, name: SessionName, trash: str, epoch: int) -> None:
+        """Undoes `discard_epoch`, as a new epoch; `trash` is what that has answered."""
+
+        def bring_back() -> None:
+            _make_private(self._folder(name))
+            self._trash.take_folder(self._sessions.parent / trash, self._epoch(name, epoch))
+
+        await self._run(bring_back)
+
     async def install(self, name: SessionName, epoch: int, source: Path) -> None:
         """Moves the single file `source` in as the store of a new epoch."""
         await self._run(lambda: self._install(name, epoch, source))

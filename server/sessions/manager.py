@@ -59,6 +59,18 @@ class Held:
         )
         return session
 
+    async def start(self) -> Session:
+        """As `SessionManager.start`, which is refused to everybody else meanwhile."""
+        return await self._supervisor.ask(self._supervisor.start_held)
+
+    async def roll_back(self, before: Session | None, trash: str) -> Session:
+        """Undoes an `install`: `before` is the session before it, `trash` where its store went.
+
+        Raises SessionWrongState unless it is STOPPED, FAILED or UNLINKED.
+        """
+        supervisor = self._supervisor
+        return await supervisor.ask(lambda: supervisor.roll_back(before, trash))
+
 
 class SessionManager:
     """Every session has a supervisor, from its creation on, which alone changes it.
@@ -145,6 +157,12 @@ class SessionManager:
         return self._registry.list(
             states=states, show_deleted=show_deleted, after=after, limit=limit
         )
+
+    async def until(self, name: SessionName, is_so: Callable[[Session], bool]) -> Session:
+        """The session once `is_so` of it as committed. Raises SessionNotFound."""
+        while not is_so(session := self.get(name)):
+            await self._registry.changed.wait()
+        return session
 
     def store_path(self, name: SessionName) -> Path | None:
         """The credential store in use; None if the session has no credentials (or is deleted)."""

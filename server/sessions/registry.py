@@ -7,6 +7,7 @@ from itertools import islice
 
 from server.core.errors import SessionNotFound
 from server.core.names import SessionName
+from server.core.wakeup import Wakeup
 
 from .model import Session, State
 
@@ -26,6 +27,7 @@ class SessionRegistry:
     def __init__(self) -> None:
         self._records: dict[SessionName, SessionRecord] = {}
         self._names: list[SessionName] = []
+        self.changed = Wakeup()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -44,6 +46,7 @@ class SessionRegistry:
             if name not in self._records:
                 insort(self._names, name)
             self._records[name] = record
+        self.changed.wake()
 
     def record(self, name: SessionName) -> SessionRecord | None:
         """The session with its log positions, if there is one."""

@@ -309,6 +309,37 @@ class Supervisor(Keeper):
             return installed, ""
         return installed, await self._files.discard_epoch(self._name, session.store_epoch, reason)
 
+    async def start_held(self) -> Session:
+        """Starts it for the operation that holds it."""
+        holder, self._holder = self._holder, ""
+        try:
+            return await self.start()
+        finally:
+            self._holder = holder
+
+    async def roll_back(self, before: Session | None, trash: str) -> Session:
+        """Undoes `install`: what it put in place goes to trash, the store in `trash` comes back."""
+        session = self.session
+        if self._engine_run is not None or session.state not in allowed(Trigger.INSTALL):
+            raise self._wrong_state(*allowed(Trigger.INSTALL))
+        refused, epoch, last = session.store_epoch, 0, session.last_store_epoch
+        if trash:
+            epoch = last = await self._files.next_epoch(self._name, last)
+            await self._files.bring_back_epoch(self._name, trash, epoch)
+        then = {State.FAILED: [Trigger.GIVE_UP], State.UNLINKED: [Trigger.REVOKED]}
+        rolled_back = await self._recorder.move(
+            Trigger.INSTALL,
+            *(then.get(before.state, []) if before else []),
+            store_epoch=epoch,
+            last_store_epoch=last,
+            account=before.account if before else None,
+            desired=DesiredState.STOPPED,
+            condition=before.condition if before else None,
+        )
+        if refused:
+            await self._files.discard_epoch(self._name, refused, "restore-refused")
+        return rolled_back
+
     # --- checks
 
     def _leave(self, way: Exit) -> Leaving:

@@ -93,11 +93,15 @@ class Trash:
         if not found:
             return False
         newest = max(found, key=lambda folder: folder.name)
-        newest.rename(target)
-        (target / NOTE).unlink()
+        self.take_folder(newest, target)
+        return True
+
+    def take_folder(self, source: Path, target: Path) -> None:
+        """Moves the folder `source` of trash to `target`, which must not exist."""
+        source.rename(target)
+        (target / NOTE).unlink(missing_ok=True)
         fsync_folder(target.parent)
         fsync_folder(self._folder)
-        return True
 
     def items(self) -> list[TrashItem]:
         """Everything in trash, the newest first."""

@@ -37,6 +37,7 @@ class Server:
         self.sessions = FakeSessions(root / "sessions")
         self.scratch = root / "scratch"
         self.faulty = {}
+        self.engine_schema = 15
 
     async def open(self, stack):
         backends = {}
@@ -59,6 +60,7 @@ class Server:
                 clock=SystemClock(),
                 scratch=Scratch(self.scratch),
                 engine_version="neonize/0.5.2",
+                engine_schema=lambda: self.engine_schema,
             )
         )
 

@@ -7,6 +7,7 @@ from itertools import count
 
 from server.core.errors import OperationInProgress, SessionExists, SessionNotFound
 from server.core.names import SessionName
+from server.core.wakeup import Wakeup
 from server.sessions.model import DesiredState, Session, State
 
 MOMENTS = count()
@@ -17,6 +18,18 @@ class FakeHeld:
         self._sessions = sessions
         self._name = name
         self.trash = ""
+
+    async def start(self):
+        session = self._sessions.get(self._name)
+        self._sessions.change(
+            self._name, state=State.CONNECTING, connect_epoch=session.connect_epoch + 1
+        )
+        self._sessions.on_start(self._name)
+        return self._sessions.get(self._name)
+
+    async def roll_back(self, before, trash):
+        self._sessions.rolled_back.append((before, trash))
+        self._sessions.change(self._name, state=State.STOPPED)
 
     async def install(self, store, *, account, reason="restore"):
         session = self._sessions.get(self._name)
@@ -40,6 +53,9 @@ class FakeSessions:
         self._held = set()
         self.told = []
         self.trash_reasons = []
+        self.on_start = lambda name: None
+        self.rolled_back = []
+        self.changed = Wakeup()
         self.on_get = lambda session: session
 
     def path(self, session):
@@ -47,6 +63,15 @@ class FakeSessions:
 
     def put(self, session):
         self._sessions[session.name] = session
+        self.changed.wake()
+
+    async def until(self, name, is_so):
+        while not is_so(session := self._sessions[name]):
+            await self.changed.wait()
+        return session
+
+    async def stop(self, name, grace=None):
+        self.change(name, state=State.STOPPED)
 
     def change(self, name, **changes):
         self.put(replace(self._sessions[name], **changes))

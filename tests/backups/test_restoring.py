@@ -13,17 +13,18 @@ from server.core.errors import (
     BackupNotFound,
     BackupNotRestorable,
     BackupRevoked,
+    BackupTooNew,
     CredentialsExist,
     ExactRestoreUnsafe,
     OperationInProgress,
     SessionWrongState,
     StoreLost,
 )
-from server.core.names import BackupName
+from server.core.names import BackupName, StorageLocationName
 from server.sessions.model import State
 from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupKind, BackupState
-from storage_backends.faults import flip_bit
+from storage_backends.faults import Fault, flip_bit
 from tests.backups.conftest import ANN, BEA
 from tests.support.stores import add_sessions, devices_seen_by_engine, rows
 
@@ -222,8 +223,67 @@ async def test_session_in_use(server, state):
     server.sessions.change(ANN, state=state)
     with pytest.raises(SessionWrongState):
         await server.service.restore(backup.name, force=True)
-    with pytest.raises(SessionWrongState):
-        await server.service.plan(backup.name)
+    if state is State.DELETED:
+        with pytest.raises(SessionWrongState):
+            await server.service.plan(backup.name)
+    else:
+        plan = await server.service.plan(backup.name)
+        assert plan.reasons[0] == "sessions/ann must be stopped first"
+
+
+async def test_what_is_replaced_is_saved_before(server):
+    """As a backup of its own kind, besides trash; good or not."""
+    store = server.pair()
+    old = await server.back_up()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_device SET identity_key = randomblob(32)")
+    server.stop()
+    await server.restore(old.name, force=True)
+    saved, _ = await server.service.list()
+    assert (saved.kind, saved.state) == (BackupKind.PRE_RESTORE, BackupState.SUSPECT)
+    await server.restore(old.name, force=True)
+    saved = (await server.service.list())[0]
+    assert (saved.kind, saved.state) == (BackupKind.PRE_RESTORE, BackupState.ACTIVE)
+    assert saved.device_fingerprint == old.device_fingerprint
+
+
+async def test_a_copy_that_cannot_be_made_does_not_prevent_a_restore(server):
+    """Trash has what is replaced."""
+    server.pair()
+    backup = await server.back_up(location=StorageLocationName("remote"))
+    server.stop()
+    server.faulty["local"].rule = lambda _: Fault.UNAVAILABLE
+    result = await server.restore(backup.name, force=True)
+    assert result.trash
+
+
+async def test_a_lost_store_is_restored_without_force(server):
+    """There is nothing to replace, and nothing to save."""
+    store = server.pair()
+    backup = await server.back_up()
+    server.stop()
+    store.unlink()
+    await server.restore(backup.name)
+    assert len(await server.service.list()) == 1
+
+
+async def test_a_store_of_a_newer_engine(server):
+    """The engine here would refuse it."""
+    store = server.pair()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_version SET version = 99, compat = 14")
+    compatible = await server.back_up()
+    with closing(sqlite3.connect(store)) as engine, engine:
+        engine.execute("UPDATE whatsmeow_version SET version = 99, compat = 16")
+    newer = await server.back_up()
+    server.stop()
+    server.engine_schema = 15
+    await server.service.plan(compatible.name)
+    with pytest.raises(BackupTooNew) as error:
+        await server.service.plan(newer.name)
+    assert error.value.schema_version == "99|16"
+    server.engine_schema = 16
+    await server.service.plan(newer.name)
 
 
 async def test_credentials_in_use_by_another_session(server):

@@ -59,20 +59,22 @@ class ListBackupsResponse(_message.Message):
     def __init__(self, backups: _Optional[_Iterable[_Union[_backup_pb2.Backup, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RestoreBackupRequest(_message.Message):
-    __slots__ = ("name", "target_session", "force", "request_id", "mode", "dry_run")
+    __slots__ = ("name", "target_session", "force", "request_id", "mode", "dry_run", "start")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_SESSION_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
     name: str
     target_session: str
     force: bool
     request_id: str
     mode: _backup_pb2.RestoreMode
     dry_run: bool
-    def __init__(self, name: _Optional[str] = ..., target_session: _Optional[str] = ..., force: _Optional[bool] = ..., request_id: _Optional[str] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    start: bool
+    def __init__(self, name: _Optional[str] = ..., target_session: _Optional[str] = ..., force: _Optional[bool] = ..., request_id: _Optional[str] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., dry_run: _Optional[bool] = ..., start: _Optional[bool] = ...) -> None: ...
 
 class RestoreBackupResponse(_message.Message):
     __slots__ = ("operation", "plan")
