@@ -240,7 +240,9 @@ class Supervisor(Keeper):
         run, session = self._engine_run, self.session
         if not session.is_paired and session.state is not State.DELETED:
             raise SessionNotPaired(session=str(self._name))
-        if session.state in {State.CONNECTING, State.BACKING_OFF}:
+        # ACTIVE without an engine: the server before this one ended so, and this one begins.
+        is_starting = run is None and session.state is State.ACTIVE
+        if is_starting or session.state in {State.CONNECTING, State.BACKING_OFF}:
             raise EngineUnavailable(session=str(self._name))
         if run is None or session.state is not State.ACTIVE:
             raise self._wrong_state(State.ACTIVE)

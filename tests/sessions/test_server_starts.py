@@ -5,10 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from server.core.errors import ServerDraining, SessionNotPaired, SessionWrongState
+from server.core.errors import (
+    EngineUnavailable,
+    ServerDraining,
+    SessionNotPaired,
+    SessionWrongState,
+)
 from server.core.names import SessionName
 from server.engine.base import Connected, EndReason
 from server.sessions.model import Condition, DesiredState, SessionChanges, State, UserAction
+from server.sessions.recipient import Recipient
 from tests.support.builders import ANN, make_session
 from tests.support.clock import START
 from tests.support.sessions import collect, harness, make_store, play_pairing
@@ -51,6 +57,16 @@ async def test_sessions_that_are_wanted_running_are_started(tmp_path, state):
         engine.emit(Connected(account=ANN))
         session = await h.until(State.ACTIVE)
         assert (session.condition, session.connect_epoch) == (None, 6)
+
+
+async def test_a_text_before_the_first_step_can_be_tried_again(tmp_path):
+    """What was ACTIVE when the server was killed is not in a wrong state, but not ready yet."""
+    session = make_session(state=State.ACTIVE, desired=RUNNING, **PAIRED)
+    put_store(tmp_path)
+    async with harness(tmp_path, [session]) as h:
+        assert h.manager.get(A).state is State.ACTIVE
+        with pytest.raises(EngineUnavailable):
+            await h.manager.send_text(A, Recipient("15550002222@s.whatsapp.net"), "hi")
 
 
 @pytest.mark.parametrize(
