@@ -17,6 +17,7 @@ from server.core.errors import (
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.vault import objects
+from server.vault.config import Config
 from server.vault.history import (
     Mark,
     MarkKind,
@@ -54,15 +55,25 @@ class Catalog:
 
         Raises StorageLocationNotFound, StorageUnavailable, StorageMisconfigured, VaultCorrupt.
         """
+        make: Config | DomainError | None = None
+        if location != self._locations.primary:
+            make = await self._primary_config()
         storage = await self._locations.storage(location)
         async with self._opening:
             known = self._repositories.get(location)
             if known is None or known.storage is not storage:
                 known = await Repository.open(
-                    location, storage, self._masters, self._workers, self._clock
+                    location, storage, self._masters, self._workers, self._clock, make=make
                 )
                 self._repositories[location] = known
             return known
+
+    async def _primary_config(self) -> Config | DomainError:
+        """What a mirror is made with, or why none can be made now; one that is there opens."""
+        try:
+            return (await self.repository(self._locations.primary)).config
+        except DomainError as error:
+            return error
 
     async def new_name(self, session: SessionName, location: StorageLocationName) -> BackupName:
         """A name that sorts behind all others of the session, whatever the clock does."""

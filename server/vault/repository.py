@@ -16,6 +16,7 @@ from server.core.errors import (
     BackupCorrupt,
     BackupKeyMissing,
     BackupNotFound,
+    DomainError,
     VaultCorrupt,
 )
 from server.core.names import BackupName, SessionName, StorageLocationName
@@ -69,15 +70,19 @@ class Repository:
         masters: Sequence[MasterKey],
         workers: Workers,
         clock: Clock,
+        *,
+        make: Config | DomainError | None = None,
     ) -> "Repository":
         """Opens the repository in a location, and makes it if nothing is there.
+
+        One that is made is new; with `make` it is a mirror of that one, or that is raised.
 
         Raises:
             VaultCorrupt: its config is missing or damaged while other objects are there.
             StorageUnavailable, StorageMisconfigured.
         """
         with storage_errors(location):
-            config = await _read_or_create(location, storage, clock)
+            config = await _read_or_create(location, storage, clock, make)
         keys = DataKeys(storage, config.repository_id, masters, workers.run)
         return cls(location, storage, config, keys, workers, clock)
 
@@ -201,18 +206,23 @@ class Repository:
 
 
 async def _read_or_create(
-    location: StorageLocationName, storage: AsyncStorage, clock: Clock
+    location: StorageLocationName,
+    storage: AsyncStorage,
+    clock: Clock,
+    make: Config | DomainError | None,
 ) -> Config:
-    fresh = Config.fresh(clock.now()).encode()
     try:
         return Config.decode(await storage.get(objects.CONFIG))
     except (ObjectNotFound, ConfigInvalid) as error:
         missing = isinstance(error, ObjectNotFound)
-        if await storage.list(objects.KEYS):
+        if isinstance(make, DomainError):
+            raise make from error
+        if make is None and await storage.list(objects.KEYS):
             problem = "the config object is missing" if missing else str(error)
             raise VaultCorrupt(storage_location=str(location), problem=problem) from error
+        config = make or Config.fresh(clock.now())
         with suppress(ObjectExists):  # another server was faster
-            await storage.put(objects.CONFIG, fresh, if_absent=missing)
+            await storage.put(objects.CONFIG, config.encode(), if_absent=missing)
     try:
         return Config.decode(await storage.get(objects.CONFIG))
     except ConfigInvalid as error:

@@ -124,7 +124,7 @@ async def test_named_location(server, spaces):
     server.pair()
     backup = await server.back_up(location=REMOTE)
     assert backup.storage_location == REMOTE
-    assert spaces["local"].objects == {}
+    assert [*spaces["local"].objects] == ["config"]
     assert await server.service.get(backup.name) == backup
 
 
