@@ -134,6 +134,11 @@ class Watch:
         seen = self._since.get(server)
         return seen[0] if seen else None
 
+    def marked(self, server: str, etag: str, *, is_gone: bool) -> None:
+        """The asker has written into a heartbeat as it was looked at: no sign of life."""
+        _, since = self._since.get(server, ("", self._clock.monotonic()))
+        self._since[server] = (etag, float("-inf") if is_gone else since)
+
     async def look(
         self, storage: Swappable, server: str, own: str
     ) -> tuple[Found[Heartbeat] | None, bool]:

@@ -329,6 +329,7 @@ class Leases:
                 mark = await storage.cas(key_of(lease.owner), marked, expected=beat.etag)
             except ObjectChanged:
                 return False
+            self._watch.marked(lease.owner, mark.etag, is_gone=is_gone)
         if not is_gone:
             mine = replace(mine, awaits=lease.owner)
         etag = await self._swap(storage, session, mine, found.etag)

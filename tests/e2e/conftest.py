@@ -39,7 +39,8 @@ def new_contact(sim: Simulator) -> Callable[..., object]:
 @pytest.fixture
 def server(sim: Simulator, tmp_path: Path) -> Iterator[ServerProcess]:
     """A server of the test's own, its sessions towards the simulator."""
-    with ServerProcess(tmp_path / "data", env=sim.environment()) as process:
+    env = sim.environment() | {"ROOST_BACKUP__LEASE_TTL": "3"}  # a killed one is soon forgotten
+    with ServerProcess(tmp_path / "data", env=env) as process:
         yield process
 
 

@@ -43,7 +43,7 @@ async def test_a_fresh_server_takes_over_from_a_backup(
             found = await new.list_backups("sessions/-")
             newest = found[0]
             assert newest.name == backup
-            result = await new.restore(newest.name)
+            result = await new.restore_from_the_dead(newest.name)
             assert result.plan.mode == RestoreMode.RESTORE_MODE_REKEY
             assert result.plan.reasons
             async with Follower(session.name).following(new) as follower:

@@ -204,6 +204,41 @@ async def test_a_fresh_server_sees_that_another_died_long_ago(world, a):
         assert b.held == {ANN}
 
 
+async def test_all_that_a_dead_server_had_is_taken_at_once(world, a):
+    """What the taker writes into its heartbeat is no sign of life, seen or dated."""
+    names = [SessionName(f"s{number}") for number in range(6)]
+    for name in names:
+        await a.resume(name)
+    async with world.server("b") as b:
+        with pytest.raises(SessionLeased):
+            await b.claim(names[0])
+        await live(world, 80, b)
+        for name in names[:3]:
+            await b.claim(name)
+    world.clock.advance(PATIENCE + 60 + 1)
+    async with world.server("c") as c:
+        for name in names[3:]:
+            await c.claim(name)
+    await a.beat()
+    assert a.take_lost() == set(names)
+
+
+async def test_a_dead_servers_sessions_are_taken_over_in_one_wait(world, a, b):
+    """However many they are."""
+    names = [SessionName(f"s{number}") for number in range(6)]
+    for name in names:
+        await a.resume(name)
+
+    async def take():
+        for name in names:
+            await b.claim(name, take_over=True)
+
+    async with asyncio.TaskGroup() as tasks:
+        await finish(world, tasks.create_task(take()), b)
+    assert b.held == set(names)
+    assert world.clock.monotonic() < PATIENCE + 20
+
+
 async def test_a_clock_that_jumps_deceives_nobody(world, a):
     """The storage's clock jumps by less than the bound; wall clocks of servers are never asked."""
     await a.resume(ANN)
