@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from roost_cli.main import main
 from roost_client import AsyncClient, Client
 
 from tests.support.scripted import Scripted, serving
@@ -52,3 +53,18 @@ def blocking(apart):
     """A blocking client of it."""
     with Client(apart.address, "secret", patience=BRIEF) as client:
         yield client
+
+
+@pytest.fixture
+def cli(apart, monkeypatch, capsys, tmp_path):
+    """Runs a command line against the scripted server: exit code, stdout, stderr."""
+    monkeypatch.setenv("ROOST_ADDRESS", apart.address)
+    monkeypatch.setenv("ROOST_DATA_DIR", str(tmp_path))
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        written = capsys.readouterr()
+        return end.value.code, written.out, written.err
+
+    return run

@@ -24,28 +24,13 @@ from roost.v1.event_pb2 import Event
 from roost.v1.operation_pb2 import Operation
 from roost.v1.session_pb2 import Condition, Session
 from roost_cli import exits
-from roost_cli.main import COMMANDS, main, roost
+from roost_cli.main import COMMANDS, roost
 
 from tests.support.scripted import rich
 
 BACKUP = "sessions/shop/backups/b1"
 SESSION = Session(name="sessions/shop", state=Session.STATE_ACTIVE)
 PAIR = "SessionService.PairSession"
-
-
-@pytest.fixture
-def cli(apart, monkeypatch, capsys, tmp_path):
-    """Runs a command line against the scripted server: exit code, stdout, stderr."""
-    monkeypatch.setenv("ROOST_ADDRESS", apart.address)
-    monkeypatch.setenv("ROOST_DATA_DIR", str(tmp_path))
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        written = capsys.readouterr()
-        return end.value.code, written.out, written.err
-
-    return run
 
 
 def lines(text):

@@ -18,10 +18,11 @@ COMMANDS = {
     "pair": ("pair", "Link a session to a phone by QR code or pairing code."),
     "events": ("events", "Follow what happens."),
     "send": ("send", "Send a text."),
-    "backup": ("backup", "Back a session's credentials up."),
+    "backup": ("backup", "Back credentials up; show, export, import backups."),
     "backups": ("backups", "List backups."),
     "restore": ("restore", "Restore a session's credentials."),
-    "vault": ("vault", "Look after the keys of the backups."),
+    "vault": ("vault", "Look after the vault: figures, keys, policies."),
+    "trash": ("trash", "List, bring back, purge what was moved away."),
     "doctor": ("doctor", "Check this machine and the server."),
 }
 

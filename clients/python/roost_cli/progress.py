@@ -1,5 +1,8 @@
 """Long work with a progress bar, on a terminal only."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from roost.v1.operation_pb2 import Operation
@@ -11,14 +14,7 @@ def follow(shell: Shell, operation: Operation) -> Operation:
     """Waits for the operation, showing how far it is; raises RoostError if it failed."""
     if not shell.is_interactive:
         return shell.roost.operations.wait(operation)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
+    with drawn() as bar:
         task = bar.add_task("", total=None)
         last = operation
         for last in shell.roost.operations.watch(operation):
@@ -29,3 +25,26 @@ def follow(shell: Shell, operation: Operation) -> Operation:
                 total=last.progress.bytes_total or None,
             )
     return shell.roost.operations.wait(last)
+
+
+@contextmanager
+def transfer(shell: Shell, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a file on its way; what it gives is told how far it is."""
+    if not shell.is_interactive:
+        yield lambda _done, _total: None
+        return
+    with drawn() as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def drawn() -> Progress:
+    """A bar that is gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from roost.v1.backup_pb2 import Backup, RestoreMode, RestorePlan
+from roost.v1.backup_pb2 import Backup, RestoreMode, RestorePlan, VerifyLevel
 from roost.v1.event_pb2 import Event, ReceiptReceived
 from roost.v1.session_pb2 import Condition, Session
 
@@ -114,6 +114,31 @@ def backup_table(backups: Iterable[Backup]) -> None:
             for backup in backups
         ),
     )
+
+
+def backup_text(backup: Backup) -> str:
+    """Everything about one backup."""
+    level = VerifyLevel.Name(backup.verify_level).removeprefix("VERIFY_LEVEL_").lower()
+    checked = f"{moment(backup.verify_time)} ({level})" if backup.verify_level else ""
+    rows = {
+        "name": backup.name,
+        "state": Backup.State.Name(backup.state).removeprefix("STATE_"),
+        "because": backup.state_reason,
+        "kind": Backup.Kind.Name(backup.kind).removeprefix("KIND_"),
+        "taken": moment(backup.create_time),
+        "checked": checked,
+        "size": f"{size(backup.size_bytes)}, of it new {size(backup.new_bytes)}",
+        "of": size(backup.logical_bytes),
+        "location": backup.storage_location.removeprefix("storageLocations/"),
+        "number": str(backup.sequence or ""),
+        "before it": backup.parent,
+        "device": backup.device_fingerprint[:16],
+        "engine": backup.engine_version,
+        "pinned": "yes" if backup.pinned else "",
+        "in trash": moment(backup.delete_time),
+        "purged after": moment(backup.purge_time),
+    }
+    return "\n".join(f"{label:13} {value}" for label, value in rows.items() if value)
 
 
 def plan_text(plan: RestorePlan) -> str:

@@ -32,7 +32,7 @@ def command(
 
     Shows the plan first and asks. The session must not be running and is left stopped.
     """
-    name = backup if "/backups/" in backup else newest(shell, backup)
+    name = named(shell, backup)
     plan = shell.roost.backups.plan_restore(name, target=target, mode=mode)
     if only_plan:
         shell.show(plan, plan_text(plan))
@@ -51,6 +51,11 @@ def command(
     done = follow(shell, started)
     session = short(done.restore.plan.target_session)
     shell.show(done.restore, f"restored {session}; connect it with: roost sessions start {session}")
+
+
+def named(shell: Shell, backup: str) -> str:
+    """The full name of a backup; of a session: its newest good one."""
+    return backup if "/backups/" in backup else newest(shell, backup)
 
 
 def newest(shell: Shell, session: str) -> str:

@@ -5,8 +5,9 @@ from datetime import timedelta
 import click
 from roost.v1.session_pb2 import Session
 
+from . import imports
 from .render import session_line, session_table, session_text
-from .shell import Shell, with_server
+from .shell import Shell, pairs, with_server
 
 STATES = [name.removeprefix("STATE_").lower() for name in Session.State.keys()[1:]]
 WAIT = click.option("--wait", is_flag=True, help="Return when it is so, not when it is asked for.")
@@ -149,12 +150,4 @@ def unlink(shell: Shell, session: str, *, yes: bool) -> None:
     shell.show(found, session_line(found))
 
 
-def pairs(labels: tuple[str, ...]) -> dict[str, str]:
-    """`("a=b",)` as a mapping."""
-    found = {}
-    for label in labels:
-        key, equals, value = label.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{label!r} is not KEY=VALUE", param_hint="--label")
-        found[key] = value
-    return found
+command.add_command(imports.import_)

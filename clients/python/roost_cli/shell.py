@@ -28,6 +28,9 @@ HINTS = {
     "SESSION_ALREADY_PAIRED": "To link it anew: roost sessions unlink SESSION",
     "PAIRING_EXPIRED": "Run the same command for a new code.",
     "CURSOR_EXPIRED": "Events were missed. Begin anew with: --when-expired snapshot",
+    "PASSPHRASE_WRONG": "Nobody can open the file without the passphrase it was sealed with.",
+    "BACKUP_CORRUPT": "Find a good one with: roost backups",
+    "TRASH_ITEM_KEPT": "See why with: roost trash purge",
     "SEND_TIMED_OUT": "It may have been sent: look at the chat before you send it again.",
 }
 
@@ -124,6 +127,17 @@ def key_in(path: Path) -> str:
     if not key:
         raise click.BadParameter(f"{path} is empty", param_hint="--key-file")
     return key
+
+
+def pairs(labels: tuple[str, ...]) -> dict[str, str]:
+    """`("a=b",)` as a mapping."""
+    found = {}
+    for label in labels:
+        key, equals, value = label.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{label!r} is not KEY=VALUE", param_hint="--label")
+        found[key] = value
+    return found
 
 
 def report(error: RoostError, *, as_json: bool, address: str = "") -> int:

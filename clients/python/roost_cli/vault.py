@@ -3,14 +3,50 @@
 import click
 from roost.v1.vault_pb2 import KeyRotation
 
+from .policy import policy
 from .progress import follow
-from .render import table
+from .render import moment, short, size, table
 from .shell import Shell, with_server
 
 
 @click.group()
 def command() -> None:
-    """Where backups are: the keys that they are encrypted with."""
+    """Where backups are: figures, keys, and when they are made and kept."""
+
+
+command.add_command(policy)
+
+
+@command.command()
+@click.option("--location", default="", help="Storage location; default: the primary one.")
+@with_server
+def stats(shell: Shell, *, location: str) -> None:
+    """Show what is stored: bytes, backups, who can open them."""
+    found = shell.roost.vault.stats(location)
+    if shell.as_json:
+        shell.show(found, "")
+        return
+    stored, plain = found.stored_bytes, found.logical_bytes
+    ratio = f" ({plain / stored:.1f} times as much in backups)" if stored else ""
+    click.echo(f"{found.storage_location.removeprefix('storageLocations/')}: ", nl=False)
+    click.echo(f"{size(stored)} in {found.objects} objects{ratio}")
+    for key in found.master_keys:
+        click.echo(f"key {key.id}  {key.kind or 'not configured'}  opens {key.wraps} data keys")
+    table(
+        ("SESSION", "BACKUPS", "IN TRASH", "STORED", "BACKED UP", "GARBAGE", "NEWEST GOOD"),
+        (
+            (
+                short(each.name),
+                str(each.backups),
+                str(each.trashed or ""),
+                size(each.stored_bytes),
+                size(each.logical_bytes),
+                size(each.garbage_bytes) if each.garbage_bytes else "",
+                moment(each.newest_good_time) or "NONE",
+            )
+            for each in found.sessions
+        ),
+    )
 
 
 @command.command()

@@ -76,6 +76,7 @@ class Trash(Group):
 class Vault(Group):
     """VaultService."""
 
+    stats = Blocking(AsyncVault.stats)
     master_keys = Blocking(AsyncVault.master_keys)
     rotate = Blocking(AsyncVault.rotate)
     rewrap = Blocking(AsyncVault.rewrap)

@@ -1,9 +1,10 @@
-"""The keys that backups are encrypted with."""
+"""The vault as a whole, and the keys that backups are encrypted with."""
 
 from uuid import uuid4
 
 from roost.v1 import vault_service_pb2 as pb
 from roost.v1.operation_pb2 import Operation
+from roost.v1.vault_pb2 import VaultStats
 
 from .group import AsyncGroup
 from .names import location_name, session_name
@@ -11,6 +12,13 @@ from .names import location_name, session_name
 
 class AsyncVault(AsyncGroup):
     """VaultService."""
+
+    async def stats(self, location: str = "") -> VaultStats:
+        """A storage location in figures; without one: the primary one."""
+        request = pb.GetVaultStatsRequest(storage_location=location_name(location))
+        return (
+            await self._rpc.unary("VaultService.GetVaultStats", request, pb.GetVaultStatsResponse)
+        ).stats
 
     async def master_keys(self, location: str = "") -> pb.ListMasterKeysResponse:
         """Who can open a storage location; without one: the primary one."""
