@@ -1,7 +1,7 @@
 """What is done to backups in storage: let go, brought back, pinned, looked after, checked."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from server.core.names import BackupName, SessionName, StorageLocationName
 from server.vault.checking import OnChecked, check
 from server.vault.findings import VaultCheck
 from server.vault.history import Mark, MarkKind, add_mark, read_marks, read_standing
-from server.vault.inventory import sessions
+from server.vault.inventory import names_in_trash, sessions
 from server.vault.model import Backup
 from server.vault.repository import ObjectMissing, Repository
 from server.vault.rounds import Round, Rules, run_round
@@ -69,6 +69,25 @@ class VaultCare:
             return shown(await read_standing(repository, name), repository.location)
 
         return await self._everywhere(name, step)
+
+    async def trashed(
+        self, session: SessionName | None, after: BackupName | None, limit: int
+    ) -> list[Backup]:
+        """Up to `limit` backups in trash that are older than `after`, newest first."""
+        found: dict[BackupName, Repository] = {}
+        live: set[BackupName] = set()
+        for location in self.locations.list():
+            repository = await self.catalog.repository(location.name)
+            live.update(await repository.names(session))
+            for name in await names_in_trash(repository, session):
+                found.setdefault(name, repository)
+        names = [name for name in found if name not in live and _is_older(name, after)]
+        names.sort(key=age, reverse=True)
+        shown_by_name: list[Backup] = []
+        for name in names[:limit]:
+            with suppress(BackupNotFound):  # brought back or purged meanwhile
+                shown_by_name.append(await _trashed(found[name], name))
+        return shown_by_name
 
     async def pin(self, name: BackupName, *, pinned: bool) -> Backup:
         """Keeps a backup from being let go by retention, or not any more.
@@ -158,6 +177,15 @@ class VaultCare:
             raise VaultBusy(storage_location=str(repository.location)) from error
 
 
+def age(name: BackupName) -> tuple[str, SessionName]:
+    """Backup ids grow with time."""
+    return name.backup_id, name.session
+
+
+def _is_older(name: BackupName, than: BackupName | None) -> bool:
+    return than is None or age(name) < age(than)
+
+
 async def _trashed(repository: Repository, name: BackupName) -> Backup:
     marks = await read_marks(repository, name.session)
     try:
@@ -166,4 +194,8 @@ async def _trashed(repository: Repository, name: BackupName) -> Backup:
         raise BackupNotFound(name=str(name)) from error
     except (BackupCorrupt, BackupKeyMissing) as error:
         return shown_unreadable(name, repository.location, repository.clock.now(), error)
-    return replace(shown(found.standing, repository.location), purge_time=found.purge_time)
+    return replace(
+        shown(found.standing, repository.location),
+        delete_time=found.trash_time,
+        purge_time=found.purge_time,
+    )

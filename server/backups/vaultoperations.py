@@ -13,7 +13,7 @@ from .keyoperations import ALL
 from .model import RetentionItem, RetentionResult
 from .operation import Operation
 from .operations import Operations, Report
-from .vaultcare import VaultCare
+from .vaultcare import VaultCare, age
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,17 @@ class VaultOperations:
     async def pin(self, name: BackupName, *, pinned: bool) -> Backup:
         """Exempts a backup from retention, or not any more. Raises BackupNotFound."""
         return await self.care.pin(name, pinned=pinned)
+
+    async def with_trashed(
+        self,
+        live: list[Backup],
+        session: SessionName | None,
+        after: BackupName | None,
+        limit: int,
+    ) -> list[Backup]:
+        """A page of live backups with those in trash between them."""
+        found = [*live, *await self.care.trashed(session, after, limit)]
+        return sorted(found, key=lambda backup: age(backup.name), reverse=True)[:limit]
 
     async def plan_retention(self, session: SessionName | None) -> RetentionResult:
         """What `apply_retention` would do now in the primary location; changes nothing."""

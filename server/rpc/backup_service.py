@@ -9,25 +9,33 @@ from server.backups.importing import Imports
 from server.backups.model import RestoreMode
 from server.backups.policies import Policies
 from server.backups.service import BackupService as Backups
+from server.backups.vaultoperations import VaultOperations
 from server.core.errors import FieldInvalid
 from server.core.names import BackupName, SessionName, StorageLocationName
 
 from . import convert_backups, validate
 from .idempotency import Attempt, Idempotency
+from .keeping_service import KeepingService
 from .paging import page_of
 from .policy_service import PolicyService
 from .transfer_service import Transfers
 from .validate import Checks
 
 
-class BackupService(Transfers, PolicyService):
+class BackupService(Transfers, PolicyService, KeepingService):
     """Backs up and restores credentials."""
 
     def __init__(
-        self, backups: Backups, imports: Imports, policies: Policies, repeats: Idempotency
+        self,
+        backups: Backups,
+        vault: VaultOperations,
+        imports: Imports,
+        policies: Policies,
+        repeats: Idempotency,
     ) -> None:
         Transfers.__init__(self, backups, imports)
         PolicyService.__init__(self, policies)
+        KeepingService.__init__(self, vault)
         self._repeats = repeats
 
     async def CreateBackup(
@@ -62,6 +70,8 @@ class BackupService(Transfers, PolicyService):
         session = validate.session_or_all(request.parent, "parent")
         after = _position(page.after) if page.after else None
         found = await self._backups.list(session, after, page.look_ahead)
+        if request.show_deleted:
+            found = await self._vault.with_trashed(found, session, after, page.look_ahead)
         shown, token = page.cut(found, lambda backup: str(backup.name))
         return pb.ListBackupsResponse(
             backups=map(convert_backups.backup, shown), next_page_token=token

@@ -57,6 +57,7 @@ def backup(value: Backup) -> backup_pb2.Backup:
         sequence=value.seq,
         new_bytes=value.new_bytes,
         pinned=value.pinned,
+        delete_time=value.delete_time,
         purge_time=value.purge_time,
     )
 

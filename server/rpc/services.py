@@ -90,7 +90,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             backups,
             backup_service_pb2_grpc.add_BackupServiceServicer_to_server,
-            BackupService(rooms.backups, rooms.imports, rooms.policies, rooms.repeats),
+            BackupService(rooms.backups, rooms.vault, rooms.imports, rooms.policies, rooms.repeats),
         ),
         Service(
             operations,
@@ -105,7 +105,7 @@ def services(rooms: Rooms, admin: AdminService) -> list[Service]:
         Service(
             vault,
             vault_service_pb2_grpc.add_VaultServiceServicer_to_server,
-            VaultService(rooms.backups, rooms.keys, rooms.repeats),
+            VaultService(rooms.backups, rooms.vault, rooms.keys, rooms.repeats),
         ),
         Service(admins, admin_service_pb2_grpc.add_AdminServiceServicer_to_server, admin),
     ]

@@ -9,6 +9,7 @@ from roost.v1 import vault_service_pb2 as pb
 
 from server.backups.keyoperations import KeyOperations
 from server.backups.service import BackupService as Backups
+from server.backups.vaultoperations import VaultOperations
 from server.core.errors import FieldInvalid
 from server.core.names import SessionName, StorageLocationName
 
@@ -22,8 +23,11 @@ _MASTER_KEY = re.compile(r"[0-9a-f]{16}")
 class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
     """Looks after the vault as a whole."""
 
-    def __init__(self, backups: Backups, keys: KeyOperations, repeats: Idempotency) -> None:
+    def __init__(
+        self, backups: Backups, vault: VaultOperations, keys: KeyOperations, repeats: Idempotency
+    ) -> None:
         self._backups = backups
+        self._vault = vault
         self._keys = keys
         self._repeats = repeats
 
@@ -33,6 +37,30 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
         """From names, sizes and manifests."""
         stats, masters = await self._backups.stats(_location(request.storage_location))
         return pb.GetVaultStatsResponse(stats=convert_vault.stats(stats, masters))
+
+    async def CheckVault(
+        self, request: pb.CheckVaultRequest, _context: Any
+    ) -> pb.CheckVaultResponse:
+        """Starts to look at every object of a location."""
+        location = _location(request.storage_location)
+        operation = await self._vault.check(location, read_data=request.read_data)
+        return pb.CheckVaultResponse(operation=convert_backups.operation(operation))
+
+    async def PlanRetention(
+        self, request: pb.PlanRetentionRequest, _context: Any
+    ) -> pb.PlanRetentionResponse:
+        """What retention would do."""
+        result = await self._vault.plan_retention(validate.session_or_all(request.parent, "parent"))
+        return pb.PlanRetentionResponse(result=convert_vault.retention_result(result))
+
+    async def ApplyRetention(
+        self, request: pb.ApplyRetentionRequest, _context: Any
+    ) -> pb.ApplyRetentionResponse:
+        """Starts a round of retention."""
+        operation = await self._vault.apply_retention(
+            validate.session_or_all(request.parent, "parent")
+        )
+        return pb.ApplyRetentionResponse(operation=convert_backups.operation(operation))
 
     async def RotateKeys(
         self, request: pb.RotateKeysRequest, _context: Any

@@ -133,8 +133,15 @@ async def sessions(repository: Repository) -> list[SessionName]:
     return sorted(found)
 
 
+async def names_in_trash(
+    repository: Repository, session: SessionName | None
+) -> dict[BackupName, datetime]:
+    """All backups in trash of a session, or of all, with the time when each came there."""
+    return await _names(repository, objects.TRASH, session)
+
+
 async def _names(
-    repository: Repository, root: str, session: SessionName
+    repository: Repository, root: str, session: SessionName | None
 ) -> dict[BackupName, datetime]:
     with storage_errors(repository.location):
         found = await repository.storage.list(objects.folder(root, session))

@@ -53,4 +53,5 @@ class Backup:
     parent: str = ""
     new_bytes: int = 0
     pinned: bool = False
+    delete_time: datetime | None = None
     purge_time: datetime | None = None

@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+from roost.v1 import backup_service_pb2 as backups_pb
+from roost.v1 import vault_pb2
 from roost.v1 import vault_service_pb2 as pb
 
 from server.vault.masterkeys.file import FileKey
@@ -124,3 +126,79 @@ async def test_unknown_names(api):
     await failure(api.vault.ListMasterKeys(nowhere), "STORAGE_LOCATION_NOT_FOUND")
     nowhere = pb.GetVaultStatsRequest(storage_location="storageLocations/nowhere")
     await failure(api.vault.GetVaultStats(nowhere), "STORAGE_LOCATION_NOT_FOUND")
+
+
+async def checked(api, **fields):
+    response = await api.vault.CheckVault(pb.CheckVaultRequest(**fields))
+    return (await watched(api, response.operation.name))[-1].check
+
+
+async def test_a_check_names_what_is_wrong(api, tmp_path):
+    """Each object with what is wrong with it; what can be restored is told all the same."""
+    await api.pair()
+    first, second = await back_up(api), await back_up(api)
+    found = await checked(api, read_data=True)
+    assert (found.storage_location, found.read_data) == ("storageLocations/local", True)
+    assert list(found.problems) == []
+    assert (found.objects > 5, found.bytes > second.size_bytes) == (True, True)
+    (session,) = found.sessions
+    assert (session.name, session.backups, session.newest_good) == (NAME, 3, second.name)
+    manifest = tmp_path / "data" / "backups" / "snapshots" / "a" / second.name.split("/")[-1]
+    data = bytearray(manifest.read_bytes())
+    data[len(data) // 2] ^= 1
+    manifest.write_bytes(data)
+    found = await checked(api, storage_location="storageLocations/local")
+    (problem,) = found.problems
+    assert problem.object == f"snapshots/a/{manifest.name}"
+    assert (problem.kind, bool(problem.detail)) == ("DAMAGED", True)
+    assert found.sessions[0].newest_good == first.name
+    manifest.unlink()
+    (problem,) = (await checked(api)).problems
+    assert problem.kind == "MISSING"
+
+
+async def test_deleted_backups_can_be_listed_and_brought_back(api):
+    """They are in trash until their purge time."""
+    await api.pair()
+    backup = await back_up(api)
+    gone = (await api.backups.DeleteBackup(backups_pb.DeleteBackupRequest(name=backup.name))).backup
+    assert gone.delete_time.ToDatetime() < gone.purge_time.ToDatetime()
+
+    async def listed(**fields):
+        request = backups_pb.ListBackupsRequest(parent=ALL, **fields)
+        return (await api.backups.ListBackups(request)).backups
+
+    live = [each.name for each in await listed()]
+    assert (len(live), backup.name in live) == (1, False)
+    everything = await listed(show_deleted=True)
+    assert [each.name for each in everything] == [backup.name, *live]
+    assert everything[0] == gone
+    assert [each.name for each in await listed(show_deleted=True, page_size=1)] == [backup.name]
+    request = backups_pb.UndeleteBackupRequest(name=backup.name)
+    back = (await api.backups.UndeleteBackup(request)).backup
+    assert not back.HasField("purge_time")
+    assert [each.name for each in await listed()] == [backup.name, *live]
+
+
+async def test_retention_is_planned_and_applied(api):
+    """The plan has a reason for each; a pin counts."""
+    await api.pair()
+    for _ in range(2):
+        await back_up(api)
+    request = backups_pb.GetBackupPolicyRequest(parent=NAME)
+    policy = (await api.backups.GetBackupPolicy(request)).policy
+    policy.parent = NAME
+    policy.retention.CopyFrom(vault_pb2.BackupPolicy.Retention(keep_last=1))
+    await api.backups.SetBackupPolicy(backups_pb.SetBackupPolicyRequest(policy=policy))
+    planned = (await api.vault.PlanRetention(pb.PlanRetentionRequest(parent=NAME))).result
+    newest, *older = planned.plan.items
+    assert (newest.keep, planned.trashed) == (True, len(older))
+    assert "one of the last 1" in newest.reasons
+    assert {(item.keep, *item.reasons) for item in older} == {(False, "no rule keeps it")}
+    pin = backups_pb.PinBackupRequest(name=older[0].backup, pinned=True)
+    assert (await api.backups.PinBackup(pin)).backup.pinned
+    response = await api.vault.ApplyRetention(pb.ApplyRetentionRequest(parent=ALL))
+    done = (await watched(api, response.operation.name))[-1].retention
+    kept = [item.backup for item in done.plan.items if item.keep]
+    assert kept == [newest.backup, older[0].backup]
+    assert (done.trashed, done.purged, list(done.notes)) == (len(older) - 1, 0, [])

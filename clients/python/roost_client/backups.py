@@ -36,16 +36,43 @@ class AsyncBackups(AsyncTransfers):
             await self._rpc.unary("BackupService.GetBackup", request, pb.GetBackupResponse)
         ).backup
 
-    async def list(self, session: str = "-") -> AsyncGenerator[Backup, None]:
-        """Backups, newest first; of all sessions, or of one."""
+    async def list(
+        self, session: str = "-", *, show_deleted: bool = False
+    ) -> AsyncGenerator[Backup, None]:
+        """Backups, newest first; of all sessions, or of one; those in trash too if wanted."""
 
         def fetch(token: str) -> Awaitable[pb.ListBackupsResponse]:
-            request = pb.ListBackupsRequest(parent=session_name(session), page_token=token)
+            request = pb.ListBackupsRequest(
+                parent=session_name(session), page_token=token, show_deleted=show_deleted
+            )
             return self._rpc.unary("BackupService.ListBackups", request, pb.ListBackupsResponse)
 
         async for page in pages(fetch):
             for backup in page.backups:
                 yield backup
+
+    async def delete(self, backup: str) -> Backup:
+        """Moves a backup to the vault's trash; until when it stays there is its `purge_time`."""
+        request = pb.DeleteBackupRequest(name=backup)
+        return (
+            await self._rpc.unary("BackupService.DeleteBackup", request, pb.DeleteBackupResponse)
+        ).backup
+
+    async def undelete(self, backup: str) -> Backup:
+        """Brings a backup back out of the vault's trash."""
+        request = pb.UndeleteBackupRequest(name=backup)
+        return (
+            await self._rpc.unary(
+                "BackupService.UndeleteBackup", request, pb.UndeleteBackupResponse
+            )
+        ).backup
+
+    async def pin(self, backup: str, *, pinned: bool = True) -> Backup:
+        """Exempts a backup from retention, or ends that."""
+        request = pb.PinBackupRequest(name=backup, pinned=pinned)
+        return (
+            await self._rpc.unary("BackupService.PinBackup", request, pb.PinBackupResponse)
+        ).backup
 
     async def plan_restore(
         self, backup: str, *, target: str = "", mode: Mode = "auto"

@@ -1,10 +1,10 @@
-"""The vault as a whole, and the keys that backups are encrypted with."""
+"""The vault as a whole: its keys, what is in it, and what is kept."""
 
 from uuid import uuid4
 
 from roost.v1 import vault_service_pb2 as pb
 from roost.v1.operation_pb2 import Operation
-from roost.v1.vault_pb2 import VaultStats
+from roost.v1.vault_pb2 import RetentionResult, VaultStats
 
 from .group import AsyncGroup
 from .names import location_name, session_name
@@ -27,6 +27,32 @@ class AsyncVault(AsyncGroup):
             pb.ListMasterKeysRequest(storage_location=location_name(location)),
             pb.ListMasterKeysResponse,
         )
+
+    async def check(self, location: str = "", *, read_data: bool = False) -> Operation:
+        """Starts to look at every object of a location; see `operations.wait`.
+
+        With `read_data` all data is read and every page proved. The result is `check`.
+        """
+        request = pb.CheckVaultRequest(
+            storage_location=location_name(location), read_data=read_data
+        )
+        return (
+            await self._rpc.unary("VaultService.CheckVault", request, pb.CheckVaultResponse)
+        ).operation
+
+    async def plan_retention(self, session: str = "-") -> RetentionResult:
+        """What retention would do now in the primary location; changes nothing."""
+        request = pb.PlanRetentionRequest(parent=session_name(session))
+        return (
+            await self._rpc.unary("VaultService.PlanRetention", request, pb.PlanRetentionResponse)
+        ).result
+
+    async def apply_retention(self, session: str = "-") -> Operation:
+        """Starts to do it, in every location; the result is `retention`."""
+        request = pb.ApplyRetentionRequest(parent=session_name(session))
+        return (
+            await self._rpc.unary("VaultService.ApplyRetention", request, pb.ApplyRetentionResponse)
+        ).operation
 
     async def rotate(self, session: str = "-", *, request_id: str = "") -> Operation:
         """Starts to make new data keys, of all sessions or of one; see `operations.wait`.

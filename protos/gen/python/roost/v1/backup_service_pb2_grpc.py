@@ -70,6 +70,21 @@ class BackupServiceStub:
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
                 _registered_method=True)
+        self.DeleteBackup = channel.unary_unary(
+                '/roost.v1.BackupService/DeleteBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.DeleteBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.DeleteBackupResponse.FromString,
+                _registered_method=True)
+        self.UndeleteBackup = channel.unary_unary(
+                '/roost.v1.BackupService/UndeleteBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.UndeleteBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.UndeleteBackupResponse.FromString,
+                _registered_method=True)
+        self.PinBackup = channel.unary_unary(
+                '/roost.v1.BackupService/PinBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.PinBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.PinBackupResponse.FromString,
+                _registered_method=True)
         self.GetBackupPolicy = channel.unary_unary(
                 '/roost.v1.BackupService/GetBackupPolicy',
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.GetBackupPolicyRequest.SerializeToString,
@@ -140,6 +155,27 @@ class BackupServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteBackup(self, request, context):
+        """Moves a backup to the vault's trash, in every location. Nothing else is needed to bring it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteBackup(self, request, context):
+        """Brings a backup back out of the vault's trash, if all of it is still there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinBackup(self, request, context):
+        """Exempts a backup from retention, or ends that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBackupPolicy(self, request, context):
         """Gets when a session is backed up, and what is kept.
         """
@@ -198,6 +234,21 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     servicer.ImportCredentials,
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.FromString,
                     response_serializer=roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.SerializeToString,
+            ),
+            'DeleteBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.DeleteBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.DeleteBackupResponse.SerializeToString,
+            ),
+            'UndeleteBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.UndeleteBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.UndeleteBackupResponse.SerializeToString,
+            ),
+            'PinBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.PinBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.PinBackupResponse.SerializeToString,
             ),
             'GetBackupPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBackupPolicy,
@@ -405,6 +456,87 @@ class BackupService:
             '/roost.v1.BackupService/ImportCredentials',
             roost_dot_v1_dot_backup__service__pb2.ImportCredentialsRequest.SerializeToString,
             roost_dot_v1_dot_backup__service__pb2.ImportCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/DeleteBackup',
+            roost_dot_v1_dot_backup__service__pb2.DeleteBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.DeleteBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/UndeleteBackup',
+            roost_dot_v1_dot_backup__service__pb2.UndeleteBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.UndeleteBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/PinBackup',
+            roost_dot_v1_dot_backup__service__pb2.PinBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.PinBackupResponse.FromString,
             options,
             channel_credentials,
             insecure,

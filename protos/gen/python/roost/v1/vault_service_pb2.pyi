@@ -20,6 +20,44 @@ class GetVaultStatsResponse(_message.Message):
     stats: _vault_pb2.VaultStats
     def __init__(self, stats: _Optional[_Union[_vault_pb2.VaultStats, _Mapping]] = ...) -> None: ...
 
+class CheckVaultRequest(_message.Message):
+    __slots__ = ("storage_location", "read_data")
+    STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    READ_DATA_FIELD_NUMBER: _ClassVar[int]
+    storage_location: str
+    read_data: bool
+    def __init__(self, storage_location: _Optional[str] = ..., read_data: _Optional[bool] = ...) -> None: ...
+
+class CheckVaultResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
+class PlanRetentionRequest(_message.Message):
+    __slots__ = ("parent",)
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    def __init__(self, parent: _Optional[str] = ...) -> None: ...
+
+class PlanRetentionResponse(_message.Message):
+    __slots__ = ("result",)
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    result: _vault_pb2.RetentionResult
+    def __init__(self, result: _Optional[_Union[_vault_pb2.RetentionResult, _Mapping]] = ...) -> None: ...
+
+class ApplyRetentionRequest(_message.Message):
+    __slots__ = ("parent",)
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    def __init__(self, parent: _Optional[str] = ...) -> None: ...
+
+class ApplyRetentionResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
 class RotateKeysRequest(_message.Message):
     __slots__ = ("parent", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]

@@ -40,6 +40,21 @@ class VaultServiceStub:
                 request_serializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.FromString,
                 _registered_method=True)
+        self.CheckVault = channel.unary_unary(
+                '/roost.v1.VaultService/CheckVault',
+                request_serializer=roost_dot_v1_dot_vault__service__pb2.CheckVaultRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_vault__service__pb2.CheckVaultResponse.FromString,
+                _registered_method=True)
+        self.PlanRetention = channel.unary_unary(
+                '/roost.v1.VaultService/PlanRetention',
+                request_serializer=roost_dot_v1_dot_vault__service__pb2.PlanRetentionRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_vault__service__pb2.PlanRetentionResponse.FromString,
+                _registered_method=True)
+        self.ApplyRetention = channel.unary_unary(
+                '/roost.v1.VaultService/ApplyRetention',
+                request_serializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/roost.v1.VaultService/RotateKeys',
                 request_serializer=roost_dot_v1_dot_vault__service__pb2.RotateKeysRequest.SerializeToString,
@@ -68,6 +83,27 @@ class VaultServiceServicer:
 
     def GetVaultStats(self, request, context):
         """A storage location in figures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckVault(self, request, context):
+        """Starts to look at every object of a storage location.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanRetention(self, request, context):
+        """What retention would do now in the primary location; changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyRetention(self, request, context):
+        """Starts to do it, in every location; it is also done after good backups, and every day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +144,21 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.GetVaultStats,
                     request_deserializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.FromString,
                     response_serializer=roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.SerializeToString,
+            ),
+            'CheckVault': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckVault,
+                    request_deserializer=roost_dot_v1_dot_vault__service__pb2.CheckVaultRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_vault__service__pb2.CheckVaultResponse.SerializeToString,
+            ),
+            'PlanRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanRetention,
+                    request_deserializer=roost_dot_v1_dot_vault__service__pb2.PlanRetentionRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_vault__service__pb2.PlanRetentionResponse.SerializeToString,
+            ),
+            'ApplyRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyRetention,
+                    request_deserializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -158,6 +209,87 @@ class VaultService:
             '/roost.v1.VaultService/GetVaultStats',
             roost_dot_v1_dot_vault__service__pb2.GetVaultStatsRequest.SerializeToString,
             roost_dot_v1_dot_vault__service__pb2.GetVaultStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckVault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.VaultService/CheckVault',
+            roost_dot_v1_dot_vault__service__pb2.CheckVaultRequest.SerializeToString,
+            roost_dot_v1_dot_vault__service__pb2.CheckVaultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.VaultService/PlanRetention',
+            roost_dot_v1_dot_vault__service__pb2.PlanRetentionRequest.SerializeToString,
+            roost_dot_v1_dot_vault__service__pb2.PlanRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.VaultService/ApplyRetention',
+            roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.SerializeToString,
+            roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.FromString,
             options,
             channel_credentials,
             insecure,
