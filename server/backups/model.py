@@ -39,6 +39,37 @@ class RestoreResult:
     started: bool = False  # and connected
 
 
+class Outcome(StrEnum):
+    """What became of one session in a recovery; `roost.v1.RecoverResult` explains each."""
+
+    PLANNED = "planned"
+    RESTORED = "restored"
+    STARTED = "started"
+    PRESENT = "present"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveredSession:
+    """One session of a recovery. `reason` is that of a domain error; empty: nothing was wrong."""
+
+    session: SessionName
+    outcome: Outcome
+    plan: RestorePlan | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverResult:
+    """What taking over a storage location did, or would do. All of its sessions, by name."""
+
+    storage_location: StorageLocationName
+    dry_run: bool
+    sessions: tuple[RecoveredSession, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageLocation:
     """A configured place for backups."""

@@ -8,7 +8,7 @@ from server.vault.findings import VaultCheck
 from server.vault.model import Backup
 
 from .imports.model import ImportResult
-from .model import KeyRotation, RestoreResult, RetentionResult, TrashRestoreResult
+from .model import KeyRotation, RecoverResult, RestoreResult, RetentionResult, TrashRestoreResult
 
 Result = (
     Backup
@@ -18,6 +18,7 @@ Result = (
     | KeyRotation
     | RetentionResult
     | VaultCheck
+    | RecoverResult
 )
 FIELDS: dict[type[Result], str] = {
     Backup: "backup",
@@ -27,6 +28,7 @@ FIELDS: dict[type[Result], str] = {
     KeyRotation: "rotation",
     RetentionResult: "retention",
     VaultCheck: "check",
+    RecoverResult: "recover",
 }
 """Which field of an operation holds a result of a type."""
 
@@ -65,6 +67,7 @@ class Operation:
     rotation: KeyRotation | None = None
     retention: RetentionResult | None = None
     check: VaultCheck | None = None
+    recover: RecoverResult | None = None
     end_time: datetime | None = None
 
     @property

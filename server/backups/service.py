@@ -25,6 +25,7 @@ from .keykeeping import KeyKeeper, MasterKeyInfo
 from .locations import Locations
 from .making import Maker, Source
 from .model import (
+    RecoverResult,
     RestoreMode,
     RestorePlan,
     RestoreResult,
@@ -35,6 +36,7 @@ from .operations import Operations, Report
 from .planning import refuse_without_force
 from .porting import Export, Porter
 from .ports import Fence, Sessions, Unfenced
+from .recovering import Recoverer, Recovery
 from .restoring import Restorer
 from .scratch import Scratch
 from .showing import shown
@@ -89,6 +91,9 @@ class BackupService:
             self._fence,
         )
         self._follower = Follower(sessions)
+        self._recoverer = Recoverer(
+            sessions, self._catalog, self._restorer, self._follower, self._fence, self._turn
+        )
         self._porter = Porter(
             self._catalog, self._workers, scratch, clock, self._slots, self._turns
         )
@@ -255,6 +260,28 @@ class BackupService:
         name = await self._catalog.new_name(session, self._locations.primary)
         kind = BackupKind.PRE_RESTORE
         return await self._maker.make(name, self._locations.primary, kind, Silent())
+
+    async def recover(
+        self,
+        location: StorageLocationName | None = None,
+        *,
+        dry_run: bool = False,
+        start: bool = False,
+        take_over: bool = False,
+    ) -> Operation:
+        """Starts to restore every session of a location that is not here; None: the primary one.
+
+        The operation's result is a RecoverResult, which tells of each session what became of it;
+        with `dry_run` what would. Raises StorageLocationNotFound, ServerDraining.
+        """
+        place = location or self._locations.primary
+        self._locations.check(place)
+        wanted = Recovery(location=place, dry_run=dry_run, start=start, take_over=take_over)
+
+        async def work(report: Report) -> RecoverResult:
+            return await self._recoverer.run(wanted, report)
+
+        return await self._operations.start(target=str(place), session=None, work=work)
 
     def exporting(self, name: BackupName, passphrase: str) -> AbstractAsyncContextManager[Export]:
         """A backup as one portable file; see `Porter.exporting`."""

@@ -7,6 +7,7 @@ from roost.v1 import backup_pb2, operation_pb2, trash_pb2, vault_pb2
 from server.backups.imports.model import CredentialsFormat, ImportResult
 from server.backups.model import (
     KeyRotation,
+    RecoverResult,
     RestoreMode,
     RestorePlan,
     RestoreResult,
@@ -132,6 +133,24 @@ def storage_location(value: StorageLocation) -> backup_pb2.StorageLocation:
     )
 
 
+def recover_result(value: RecoverResult) -> backup_pb2.RecoverResult:
+    """What taking over a location did, or would do."""
+    return backup_pb2.RecoverResult(
+        storage_location=str(value.storage_location),
+        dry_run=value.dry_run,
+        sessions=[
+            backup_pb2.RecoverResult.Session(
+                name=str(each.session),
+                outcome=f"OUTCOME_{each.outcome.name}",
+                plan=restore_plan(each.plan) if each.plan else None,
+                reason=each.reason,
+                message=each.message,
+            )
+            for each in value.sessions
+        ],
+    )
+
+
 def operation(value: Operation) -> operation_pb2.Operation:
     """Long-running work as it is now."""
     message = operation_pb2.Operation(
@@ -161,6 +180,8 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.rotation.CopyFrom(key_rotation(value.rotation))
     elif value.retention is not None:
         message.retention.CopyFrom(retention_result(value.retention))
+    elif value.recover is not None:
+        message.recover.CopyFrom(recover_result(value.recover))
     elif value.check is not None:
         message.check.CopyFrom(vault_check(value.check))
     return message

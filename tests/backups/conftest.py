@@ -38,6 +38,7 @@ class Server:
         self.scratch = root / "scratch"
         self.faulty = {}
         self.engine_schema = 15
+        self.fence = None
 
     async def open(self, stack):
         backends = {}
@@ -61,6 +62,7 @@ class Server:
                 scratch=Scratch(self.scratch),
                 engine_version="neonize/0.5.2",
                 engine_schema=lambda: self.engine_schema,
+                fence=self.fence,
             )
         )
 
@@ -118,10 +120,11 @@ def new_server(tmp_path, make_store, spaces):
     masters = [FileKey.generate()]
 
     @asynccontextmanager
-    async def new_server(name="server", masters=masters):
+    async def new_server(name="server", masters=masters, fence=None):
         (tmp_path / name).mkdir(exist_ok=True)
         async with AsyncExitStack() as stack:
             server = Server(tmp_path / name, make_store, spaces, masters)
+            server.fence = fence
             await server.open(stack)
             yield server
 

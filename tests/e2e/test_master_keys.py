@@ -69,7 +69,7 @@ async def test_any_one_master_key_brings_everything_back(sim, new_phone, new_con
                     )
                 if kind != "passphrase":
                     continue
-                await api.restore(second)
+                await api.restore_from_the_dead(second)
                 async with Follower(session).following(api) as follower:
                     await api.start(session)
                     await api.wait_for_state(session, State.STATE_ACTIVE)
