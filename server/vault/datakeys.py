@@ -162,10 +162,13 @@ class DataKeys:
             done["present"] += len(wanted & whole)
             if opening.away:
                 waiting.add(owner)
-            if opening.secret is None:
+            known = self._cache.get((owner, term))  # it opened once, even if it no longer does
+            if opening.secret is not None:
+                known = DataKey(owner, term, opening.secret)
+            if known is None:
                 unreadable.append(folder(owner, term))
                 continue
-            key = DataKey(owner, term, opening.secret)
+            key = known
             covered = await self._wraps.cover(key, whole, damaged)
             if covered < len(wanted - whole):
                 waiting.add(owner)

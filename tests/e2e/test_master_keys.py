@@ -37,7 +37,7 @@ async def test_any_one_master_key_brings_everything_back(sim, new_phone, new_con
     }
     phone, bob = new_phone(), new_contact()
     locations["ROOST_BACKUP__LEASE_TTL"] = "3"
-    env = sim.environment() | locations
+    env = sim.environment() | locations | {"ROOST_BACKUP__LEASE_TTL": "3"}
     with ServerProcess(tmp_path / "data", env=env) as server:
         async with Api.connect(server.address, server.key) as api:
             session = (await api.create("front-desk")).name
@@ -115,4 +115,4 @@ async def test_keys_are_rotated_while_backups_run(sim, api, pair, new_contact, s
     with ServerProcess(tmp_path / "fresh", env=env) as fresh:
         async with Api.connect(fresh.address, fresh.key) as again:
             for number, name in enumerate(made):
-                await again.restore(name, target_session=f"sessions/copy-{number}")
+                await again.restore_from_the_dead(name, target_session=f"sessions/copy-{number}")

@@ -296,6 +296,15 @@ async def test_rewrap_mends_what_is_damaged(new_keys, space):
     assert space.objects == before, "what nothing opens is left alone"
 
 
+async def test_rewrap_mends_from_memory(new_keys, space):
+    """A key that is in use is written anew although no object of it opens any more."""
+    keys = await new_keys(A)
+    key = await keys.current("ann")
+    flipped(space, f"keys/ann/{key.term}/{A.id}")
+    assert (await keys.rewrap(verify=True)).repaired == 1
+    assert await (await new_keys(A)).get("ann", key.term) == key
+
+
 async def test_counts(new_keys):
     """How many terms each master key has, also of one that is not configured."""
     await (await new_keys(A)).rotate("ann")
