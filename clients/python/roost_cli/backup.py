@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from roost.v1.backup_pb2 import Backup
 
-from . import backups, restore, secret
+from . import backups, keeping, restore, secret
 from .groups import DefaultGroup
 from .progress import follow, transfer
 from .render import backup_text, size
@@ -83,4 +83,8 @@ def import_(
 
 
 command.add_command(backups.command, "list")
+command.add_command(keeping.delete)
+command.add_command(keeping.undelete)
+command.add_command(keeping.pin)
+command.add_command(keeping.unpin)
 command.add_command(restore.command, "restore")

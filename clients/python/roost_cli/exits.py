@@ -22,7 +22,7 @@ TEXTS = {
     REFUSED: "Not in this state: it exists already, is not paired, or needs --force.",
     BUSY: "Changed or busy meanwhile; try again.",
     PAIRING: "Pairing ran out of time or was rejected.",
-    UNHEALTHY: "doctor found a problem.",
+    UNHEALTHY: "doctor or a check of the vault found a problem.",
     INTERRUPTED: "Interrupted by Ctrl-C.",
 }
 
@@ -44,6 +44,7 @@ BY_REASON = {
     # One session or one storage, not the server.
     "ENGINE_UNAVAILABLE": FAILED,
     "STORAGE_UNAVAILABLE": FAILED,
+    "VAULT_BUSY": BUSY,
     "SEND_TIMED_OUT": FAILED,
 }
 

@@ -109,11 +109,18 @@ def backup_table(backups: Iterable[Backup]) -> None:
                 moment(backup.create_time),
                 size(backup.size_bytes),
                 backup.storage_location.removeprefix("storageLocations/"),
-                backup.state_reason,
+                _remark(backup),
             )
             for backup in backups
         ),
     )
+
+
+def _remark(backup: Backup) -> str:
+    remarks = [backup.state_reason, "pinned" if backup.pinned else ""]
+    if backup.HasField("purge_time"):
+        remarks.append(f"in trash until {moment(backup.purge_time)}")
+    return "; ".join(filter(None, remarks))
 
 
 def backup_text(backup: Backup) -> str:

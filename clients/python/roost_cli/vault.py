@@ -3,6 +3,7 @@
 import click
 from roost.v1.vault_pb2 import KeyRotation
 
+from . import keeping
 from .policy import policy
 from .progress import follow
 from .render import moment, short, size, table
@@ -15,6 +16,8 @@ def command() -> None:
 
 
 command.add_command(policy)
+command.add_command(keeping.check)
+command.add_command(keeping.retention)
 
 
 @command.command()
