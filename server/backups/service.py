@@ -5,12 +5,19 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from server.core.clock import Clock
-from server.core.errors import ServerDraining, SessionNotFound, SessionNotPaired, StoreLost
+from server.core.errors import (
+    BackupNotFound,
+    ServerDraining,
+    SessionNotFound,
+    SessionNotPaired,
+    StoreLost,
+)
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
@@ -180,6 +187,20 @@ class BackupService:
     ) -> list[Backup]:
         """Backups older than `after`, newest first; None: of all sessions in storage."""
         return await self._catalog.page(session, after, limit)
+
+    async def newest_good(self, session: SessionName, before: datetime | None = None) -> BackupName:
+        """The newest good backup of a session, taken before a time if one is given.
+
+        Raises BackupNotFound, StorageUnavailable, StorageMisconfigured.
+        """
+        after: BackupName | None = None
+        while page := await self.list(session, after, PAGE):
+            for backup in page:
+                is_early = before is None or backup.create_time < before
+                if backup.state is BackupState.ACTIVE and is_early:
+                    return backup.name
+            after = page[-1].name
+        raise BackupNotFound(name=f"{session}/backups/-")
 
     async def saved_devices(self) -> frozenset[str]:
         """Fingerprints of the devices of which there is a copy that was verified.

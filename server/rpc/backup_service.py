@@ -1,12 +1,12 @@
 """`roost.v1.BackupService`."""
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from roost.v1 import backup_service_pb2 as pb
 
 from server.backups.importing import Imports
-from server.backups.model import RestoreMode
 from server.backups.policies import Policies
 from server.backups.service import BackupService as Backups
 from server.backups.vaultoperations import VaultOperations
@@ -19,7 +19,7 @@ from .keeping_service import KeepingService
 from .paging import page_of
 from .policy_service import PolicyService
 from .transfer_service import Transfers
-from .validate import Checks
+from .validate import BackupWanted, Checks
 
 
 class BackupService(Transfers, PolicyService, KeepingService):
@@ -82,34 +82,36 @@ class BackupService(Transfers, PolicyService, KeepingService):
     ) -> pb.RestoreBackupResponse:
         """Starts a restore, or plans one."""
         with Checks() as check:
-            name = check(BackupName.parse, request.name)
+            wanted = check(validate.backup_or_newest, request.name)
             target = None
             if request.target_session:
                 target = check(SessionName.parse, request.target_session, "target_session")
             mode = check(validate.enum_value, request.mode, convert_backups.RESTORE_MODE_OF, "mode")
             check(validate.request_id, request.request_id)
+            before = check(_before, request)
         if request.dry_run:
+            name = await self._named(wanted, before)
             plan = await self._backups.plan(name, target, mode, start=request.start)
             return pb.RestoreBackupResponse(plan=convert_backups.restore_plan(plan))
-        restore = partial(
-            self._restore, name, target, mode, force=request.force, start=request.start
-        )
+
+        async def restore(_attempt: Attempt) -> pb.RestoreBackupResponse:
+            operation, plan = await self._backups.restore(
+                await self._named(wanted, before),
+                target,
+                mode,
+                force=request.force,
+                start=request.start,
+                take_over=request.take_over,
+            )
+            return pb.RestoreBackupResponse(
+                operation=convert_backups.operation(operation),
+                plan=convert_backups.restore_plan(plan),
+            )
+
         return await self._repeats.once(request, pb.RestoreBackupResponse, restore)
 
-    async def _restore(
-        self,
-        name: BackupName,
-        target: SessionName | None,
-        mode: RestoreMode,
-        _attempt: Attempt,
-        *,
-        force: bool,
-        start: bool,
-    ) -> pb.RestoreBackupResponse:
-        operation, plan = await self._backups.restore(name, target, mode, force=force, start=start)
-        return pb.RestoreBackupResponse(
-            operation=convert_backups.operation(operation), plan=convert_backups.restore_plan(plan)
-        )
+    async def _named(self, wanted: BackupWanted, before: datetime | None) -> BackupName:
+        return wanted.name or await self._backups.newest_good(wanted.session, before)
 
     async def ListStorageLocations(
         self, request: pb.ListStorageLocationsRequest, _context: Any
@@ -125,6 +127,14 @@ class BackupService(Transfers, PolicyService, KeepingService):
         return pb.ListStorageLocationsResponse(
             storage_locations=map(convert_backups.storage_location, shown), next_page_token=token
         )
+
+
+def _before(request: pb.RestoreBackupRequest) -> datetime | None:
+    if not request.HasField("before_time"):
+        return None
+    if not request.name.endswith(validate.NEWEST):
+        raise FieldInvalid(field="before_time", problem=f"goes with a name in {validate.NEWEST}")
+    return validate.moment(request.before_time, "before_time")
 
 
 def _position(text: str) -> BackupName:

@@ -1,11 +1,13 @@
 """Streams of requests: a header, then parts."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from server.backups.imports.model import CredentialsFile
 from server.core.errors import FieldInvalid
+
+from . import validate
 
 R = TypeVar("R")
 MOST_BYTES = 256 << 20
@@ -56,11 +58,7 @@ async def files(requests: AsyncIterator[Any]) -> list[CredentialsFile]:
 def _time(file: Any) -> datetime | None:
     if not file.HasField("modify_time"):
         return None
-    try:
-        found: datetime = file.modify_time.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise FieldInvalid(field="file.modify_time", problem="is out of range") from None
-    return found
+    return validate.moment(file.modify_time, "file.modify_time")
 
 
 def part_of(request: Any, oneof: str) -> str:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 from urllib.parse import urlsplit
@@ -10,14 +11,16 @@ from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from server.core.errors import FieldInvalid, FieldViolation
-from server.core.names import SessionName
+from server.core.names import BackupName, SessionName
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 ALL_SESSIONS = "sessions/-"
+NEWEST = "/backups/-"
 MOST_LABELS = 64
 LONGEST_DISPLAY_NAME = 256
 LONGEST_LABEL_VALUE = 256
@@ -66,6 +69,31 @@ class Checks:
 def session_or_all(text: str, field: str) -> SessionName | None:
     """`sessions/{session_id}`; None: all of them, `sessions/-`."""
     return None if text == ALL_SESSIONS else SessionName.parse(text, field)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupWanted:
+    """A backup by name; without one: the newest good one of the session."""
+
+    session: SessionName
+    name: BackupName | None
+
+
+def backup_or_newest(text: str, field: str = "name") -> BackupWanted:
+    """`sessions/{session_id}/backups/{backup_id}`, or `-` for the newest good one."""
+    if text.endswith(NEWEST):
+        return BackupWanted(SessionName.parse(text.removesuffix(NEWEST), field), None)
+    name = BackupName.parse(text, field)
+    return BackupWanted(name.session, name)
+
+
+def moment(value: Timestamp, field: str) -> datetime:
+    """A point in time."""
+    try:
+        found: datetime = value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise FieldInvalid(field=field, problem="is out of range") from None
+    return found
 
 
 def display_name(value: str, field: str) -> str:

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from roost.v1 import backup_service_pb2 as pb
 from roost.v1 import maintenance_service_pb2, operation_service_pb2, vault_pb2, vault_service_pb2
-from roost.v1.backup_pb2 import Backup, ImportResult
+from roost.v1.backup_pb2 import Backup, ImportResult, RestorePlan
 from roost.v1.operation_pb2 import Operation
 from roost.v1.trash_pb2 import TrashItem, TrashRestoreResult
 from roost_cli import exits
@@ -276,3 +276,33 @@ def test_what_is_kept_is_refused_with_the_reason(apart, cli):
     code, _, error = cli("trash", "purge", "x-shop-restore")
     assert code == exits.REFUSED
     assert "too young" in error
+
+
+RESTORE = "BackupService.RestoreBackup"
+
+
+def test_a_restore_starts_and_takes_over_when_it_is_told_to(apart, cli):
+    """And says that nothing is left to do."""
+    plan = RestorePlan(backup=BACKUP, target_session="sessions/shop", start=True)
+    apart.answer(RESTORE, pb.RestoreBackupResponse(plan=plan))
+    started = ends(apart, restore={"plan": plan, "started": True})
+    apart.answer(RESTORE, pb.RestoreBackupResponse(plan=plan, operation=started))
+    code, out, error = cli("restore", BACKUP, "--start", "--take-over", "--yes")
+    assert (code, out) == (exits.OK, "restored shop; it is connected\n")
+    assert "all is put back" in error
+    planned, asked = apart.requests(RESTORE)
+    assert (planned.dry_run, planned.start) == (True, True)
+    assert (asked.start, asked.take_over) == (True, True)
+
+
+def test_an_older_backup_is_found_by_its_time(apart, cli):
+    """Of a session only."""
+    new = Backup(name="sessions/shop/backups/b9", state=Backup.STATE_ACTIVE)
+    new.create_time.FromJsonString("2026-05-02T00:00:00Z")
+    old = Backup(name=BACKUP, state=Backup.STATE_ACTIVE)
+    old.create_time.FromJsonString("2026-04-01T00:00:00Z")
+    apart.answer("BackupService.ListBackups", pb.ListBackupsResponse(backups=[new, old]))
+    apart.answer(RESTORE, pb.RestoreBackupResponse(plan=RestorePlan(backup=BACKUP)))
+    assert cli("restore", "shop", "--before", "2026-04-20", "--plan")[0] == exits.OK
+    assert apart.requests(RESTORE)[0].name == BACKUP
+    assert cli("restore", BACKUP, "--before", "2026-04-20", "--plan")[0] == exits.USAGE

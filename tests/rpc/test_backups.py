@@ -137,6 +137,21 @@ async def test_a_restore_can_be_planned_and_carried_out(api):
     assert (await api.in_state("ACTIVE")).account.jid == ACCOUNT.jid
 
 
+async def test_the_newest_good_backup_needs_no_name(api):
+    """The newest of all, or before a moment; nothing before that is not found."""
+    await api.pair()
+    first = (await list_backups(api)).backups[0]
+    second = await back_up(api)
+    await stop(api)
+    newest = (await list_backups(api)).backups[0].name
+    asked = pb.RestoreBackupRequest(name=f"{NAME}/backups/-", dry_run=True)
+    assert (await api.backups.RestoreBackup(asked)).plan.backup == newest
+    asked.before_time.CopyFrom(second.create_time)
+    assert (await api.backups.RestoreBackup(asked)).plan.backup == first.name
+    asked.before_time.CopyFrom(first.create_time)
+    await failure(api.backups.RestoreBackup(asked), "BACKUP_NOT_FOUND")
+
+
 async def test_a_restore_into_another_session(api):
     """Made on the way if this server does not know it."""
     await api.pair()
@@ -225,6 +240,18 @@ async def test_bad_fields_are_named(api):
                 pb.RestoreBackupRequest(name="x", target_session="y", mode=77, request_id="z")
             ),
             ["name", "target_session", "mode", "request_id"],
+        ),
+        (
+            api.backups.RestoreBackup(
+                pb.RestoreBackupRequest(name=f"{NAME}/backups/b", before_time={"seconds": 1})
+            ),
+            ["before_time"],
+        ),
+        (
+            api.backups.RestoreBackup(
+                pb.RestoreBackupRequest(name="x/backups/-", before_time={"seconds": 1 << 60})
+            ),
+            ["name", "before_time"],
         ),
         (
             api.backups.ListStorageLocations(pb.ListStorageLocationsRequest(page_size=-1)),

@@ -162,6 +162,8 @@ def plan_text(plan: RestorePlan) -> str:
     ]
     if plan.replaces_credentials:
         lines.append("  The credentials that are there now go to trash first.")
+    if plan.start:
+        lines.append("  Then it is started; if WhatsApp does not take it, all is put back.")
     return "\n".join(lines)
 
 

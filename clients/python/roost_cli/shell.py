@@ -22,6 +22,7 @@ HINTS = {
     "UNAVAILABLE": "Is the server running? Start it with: roost serve",
     "TOKEN_INVALID": "Set ROOST_API_KEY, or run this where the server's admin.key can be read.",
     "CREDENTIALS_EXIST": "With --force they are moved to trash first.",
+    "SESSION_LEASED": "Stop it on the other server, or add --take-over.",
     "ENGINE_UNAVAILABLE": "See why with: roost sessions get SESSION",
     "SESSION_NOT_PAIRED": "Link it with: roost pair SESSION (or: roost restore SESSION)",
     "STORE_DAMAGED": "Bring its newest backup back with: roost restore SESSION",

@@ -1,6 +1,7 @@
 """Backups of credentials, and restoring them."""
 
 from collections.abc import AsyncGenerator, Awaitable
+from datetime import datetime
 from uuid import uuid4
 
 from roost.v1 import backup_service_pb2 as pb
@@ -75,10 +76,17 @@ class AsyncBackups(AsyncTransfers):
         ).backup
 
     async def plan_restore(
-        self, backup: str, *, target: str = "", mode: Mode = "auto"
+        self,
+        backup: str,
+        *,
+        target: str = "",
+        mode: Mode = "auto",
+        start: bool = False,
+        before: datetime | None = None,
     ) -> RestorePlan:
         """What `restore` would do; changes nothing."""
-        request = _restore_request(backup, target, mode)
+        request = _restore_request(backup, target, mode, before)
+        request.start = start
         request.dry_run = True
         return (await self._restore(request)).plan
 
@@ -89,14 +97,27 @@ class AsyncBackups(AsyncTransfers):
         target: str = "",
         mode: Mode = "auto",
         force: bool = False,
+        start: bool = False,
+        take_over: bool = False,
+        before: datetime | None = None,
         request_id: str = "",
     ) -> Operation:
         """Starts a restore into the backup's own session, or into `target`; it must not run.
 
-        Credentials that are there already are replaced only with `force`, and moved to trash.
+        Args:
+            backup: Full name; `sessions/x/backups/-` is the session's newest good one.
+            target: Made if the server does not know it.
+            mode: `auto` keeps the ratchets only where that is provably safe.
+            force: Replace credentials that are there; they are moved to trash.
+            start: Start the session and watch it; if WhatsApp does not take it, all is put back.
+            take_over: Take the session from another server that runs it.
+            before: With `-`: only copies that were taken before.
+            request_id: UUID4; a repeat with it is the same restore.
         """
-        request = _restore_request(backup, target, mode)
+        request = _restore_request(backup, target, mode, before)
         request.force = force
+        request.start = start
+        request.take_over = take_over
         request.request_id = request_id or str(uuid4())
         return (await self._restore(request)).operation
 
@@ -145,9 +166,14 @@ class AsyncBackups(AsyncTransfers):
         )
 
 
-def _restore_request(backup: str, target: str, mode: Mode) -> pb.RestoreBackupRequest:
-    return pb.RestoreBackupRequest(
+def _restore_request(
+    backup: str, target: str, mode: Mode, before: datetime | None
+) -> pb.RestoreBackupRequest:
+    request = pb.RestoreBackupRequest(
         name=backup,
         target_session=session_name(target) if target else "",
         mode=f"RESTORE_MODE_{mode.upper()}",
     )
+    if before is not None:
+        request.before_time.FromDatetime(before)
+    return request

@@ -61,7 +61,7 @@ class ListBackupsResponse(_message.Message):
     def __init__(self, backups: _Optional[_Iterable[_Union[_backup_pb2.Backup, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RestoreBackupRequest(_message.Message):
-    __slots__ = ("name", "target_session", "force", "request_id", "mode", "dry_run", "start")
+    __slots__ = ("name", "target_session", "force", "request_id", "mode", "dry_run", "start", "take_over", "before_time")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_SESSION_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,8 @@ class RestoreBackupRequest(_message.Message):
     MODE_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
+    TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     target_session: str
     force: bool
@@ -76,7 +78,9 @@ class RestoreBackupRequest(_message.Message):
     mode: _backup_pb2.RestoreMode
     dry_run: bool
     start: bool
-    def __init__(self, name: _Optional[str] = ..., target_session: _Optional[str] = ..., force: _Optional[bool] = ..., request_id: _Optional[str] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., dry_run: _Optional[bool] = ..., start: _Optional[bool] = ...) -> None: ...
+    take_over: bool
+    before_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., target_session: _Optional[str] = ..., force: _Optional[bool] = ..., request_id: _Optional[str] = ..., mode: _Optional[_Union[_backup_pb2.RestoreMode, str]] = ..., dry_run: _Optional[bool] = ..., start: _Optional[bool] = ..., take_over: _Optional[bool] = ..., before_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RestoreBackupResponse(_message.Message):
     __slots__ = ("operation", "plan")
