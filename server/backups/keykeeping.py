@@ -194,7 +194,7 @@ class KeyKeeper:
                     storage_location=str(location),
                     kind=kind,
                     known=master_id,
-                    problem=f"the configured {kind} is another one than was used before",
+                    problem=f"the {kind} master key is another one than was used before",
                 )
 
     async def _is_done(self, location: StorageLocationName) -> bool:
