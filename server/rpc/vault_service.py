@@ -62,6 +62,31 @@ class VaultService(vault_service_pb2_grpc.VaultServiceServicer):
         )
         return pb.ApplyRetentionResponse(operation=convert_backups.operation(operation))
 
+    async def RecoverSessions(
+        self, request: pb.RecoverSessionsRequest, _context: Any
+    ) -> pb.RecoverSessionsResponse:
+        """Starts to take over what a storage location holds."""
+        location = None
+        with Checks() as check:
+            if request.storage_location:
+                location = check(
+                    StorageLocationName.parse, request.storage_location, "storage_location"
+                )
+            check(validate.request_id, request.request_id)
+        recover = partial(self._recover, location, request)
+        return await self._repeats.once(request, pb.RecoverSessionsResponse, recover)
+
+    async def _recover(
+        self,
+        location: StorageLocationName | None,
+        request: pb.RecoverSessionsRequest,
+        _attempt: Attempt,
+    ) -> pb.RecoverSessionsResponse:
+        operation = await self._backups.recover(
+            location, dry_run=request.dry_run, start=request.start, take_over=request.take_over
+        )
+        return pb.RecoverSessionsResponse(operation=convert_backups.operation(operation))
+
     async def RotateKeys(
         self, request: pb.RotateKeysRequest, _context: Any
     ) -> pb.RotateKeysResponse:

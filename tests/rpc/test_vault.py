@@ -3,8 +3,8 @@
 import uuid
 
 import pytest
+from roost.v1 import backup_pb2, vault_pb2
 from roost.v1 import backup_service_pb2 as backups_pb
-from roost.v1 import vault_pb2
 from roost.v1 import vault_service_pb2 as pb
 
 from server.vault.masterkeys.file import FileKey
@@ -202,3 +202,34 @@ async def test_retention_is_planned_and_applied(api):
     kept = [item.backup for item in done.plan.items if item.keep]
     assert kept == [newest.backup, older[0].backup]
     assert (done.trashed, done.purged, list(done.notes)) == (len(older) - 1, 0, [])
+
+
+async def test_recovery(api):
+    """Of sessions that are here nothing is done, and that is told."""
+    await api.pair("a")
+    await api.pair("b")
+    backup = await back_up(api)
+    started = await api.vault.RecoverSessions(pb.RecoverSessionsRequest(dry_run=True))
+    result = (await watched(api, started.operation.name))[-1].recover
+    assert (result.storage_location, result.dry_run) == ("storageLocations/local", True)
+    outcome = backup_pb2.RecoverResult.Session.Outcome
+    assert [each.outcome for each in result.sessions] == [outcome.OUTCOME_PRESENT] * 2
+    assert {each.reason for each in result.sessions} == {"CREDENTIALS_EXIST"}
+    assert [each.name for each in result.sessions] == [NAME, "sessions/b"]
+    assert backup.name.startswith(NAME)
+
+
+async def test_a_recovery_is_repeated_safely(api):
+    """The same request id is the same operation."""
+    request = pb.RecoverSessionsRequest(request_id=str(uuid.uuid4()))
+    names = {(await api.vault.RecoverSessions(request)).operation.name for _ in range(3)}
+    assert len(names) == 1
+    assert not (await watched(api, names.pop()))[-1].recover.sessions
+
+
+async def test_a_recovery_of_nothing_known_is_refused(api):
+    """Bad names, and locations that are not configured."""
+    bad = api.vault.RecoverSessions(pb.RecoverSessionsRequest(storage_location="x"))
+    assert fields_of(await failure(bad, "FIELD_INVALID")) == ["storage_location"]
+    nowhere = pb.RecoverSessionsRequest(storage_location="storageLocations/elsewhere")
+    await failure(api.vault.RecoverSessions(nowhere), "STORAGE_LOCATION_NOT_FOUND")

@@ -188,6 +188,14 @@ class Api:
                         raise
                 await asyncio.sleep(0.2)
 
+    async def recover(self, **fields: object) -> object:
+        """Recovers a storage location and waits for it; returns the RecoverResult."""
+        request = vault_requests.RecoverSessionsRequest(request_id=str(uuid.uuid4()), **fields)
+        started = await self.vault.RecoverSessions(request, metadata=self.metadata)
+        done = await self.operation_end(started.operation.name)
+        assert done.WhichOneof("result") == "recover", done
+        return done.recover
+
     async def operation_end(self, name: str):
         """Watches an operation to its end."""
         request = operation_requests.WatchOperationRequest(name=name)

@@ -26,7 +26,7 @@ from roost.v1 import operation_pb2 as roost_dot_v1_dot_operation__pb2
 from roost.v1 import vault_pb2 as roost_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1croost/v1/vault_service.proto\x12\x08roost.v1\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"0\n\x14GetVaultStatsRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"<\n\x15GetVaultStatsResponse\x12#\n\x05stats\x18\x01 \x01(\x0b\x32\x14.roost.v1.VaultStats\"@\n\x11\x43heckVaultRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x11\n\tread_data\x18\x02 \x01(\x08\"<\n\x12\x43heckVaultResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"&\n\x14PlanRetentionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"B\n\x15PlanRetentionResponse\x12)\n\x06result\x18\x01 \x01(\x0b\x32\x19.roost.v1.RetentionResult\"\'\n\x15\x41pplyRetentionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"@\n\x16\x41pplyRetentionResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"7\n\x11RotateKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x12RotateKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"#\n\x11RewrapKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x12RewrapKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\",\n\x16RetireMasterKeyRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\"A\n\x17RetireMasterKeyResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"1\n\x15ListMasterKeysRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"`\n\x16ListMasterKeysResponse\x12\x33\n\x0bmaster_keys\x18\x01 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12\x11\n\tdata_keys\x18\x02 \x01(\x03\x32\x8f\x05\n\x0cVaultService\x12P\n\rGetVaultStats\x12\x1e.roost.v1.GetVaultStatsRequest\x1a\x1f.roost.v1.GetVaultStatsResponse\x12G\n\nCheckVault\x12\x1b.roost.v1.CheckVaultRequest\x1a\x1c.roost.v1.CheckVaultResponse\x12P\n\rPlanRetention\x12\x1e.roost.v1.PlanRetentionRequest\x1a\x1f.roost.v1.PlanRetentionResponse\x12S\n\x0e\x41pplyRetention\x12\x1f.roost.v1.ApplyRetentionRequest\x1a .roost.v1.ApplyRetentionResponse\x12G\n\nRotateKeys\x12\x1b.roost.v1.RotateKeysRequest\x1a\x1c.roost.v1.RotateKeysResponse\x12G\n\nRewrapKeys\x12\x1b.roost.v1.RewrapKeysRequest\x1a\x1c.roost.v1.RewrapKeysResponse\x12V\n\x0fRetireMasterKey\x12 .roost.v1.RetireMasterKeyRequest\x1a!.roost.v1.RetireMasterKeyResponse\x12S\n\x0eListMasterKeys\x12\x1f.roost.v1.ListMasterKeysRequest\x1a .roost.v1.ListMasterKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1croost/v1/vault_service.proto\x12\x08roost.v1\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"0\n\x14GetVaultStatsRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"<\n\x15GetVaultStatsResponse\x12#\n\x05stats\x18\x01 \x01(\x0b\x32\x14.roost.v1.VaultStats\"@\n\x11\x43heckVaultRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x11\n\tread_data\x18\x02 \x01(\x08\"<\n\x12\x43heckVaultResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"&\n\x14PlanRetentionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"B\n\x15PlanRetentionResponse\x12)\n\x06result\x18\x01 \x01(\x0b\x32\x19.roost.v1.RetentionResult\"\'\n\x15\x41pplyRetentionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"@\n\x16\x41pplyRetentionResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"y\n\x16RecoverSessionsRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05start\x18\x03 \x01(\x08\x12\x11\n\ttake_over\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"A\n\x17RecoverSessionsResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"7\n\x11RotateKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x12RotateKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"#\n\x11RewrapKeysRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"<\n\x12RewrapKeysResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\",\n\x16RetireMasterKeyRequest\x12\x12\n\nmaster_key\x18\x01 \x01(\t\"A\n\x17RetireMasterKeyResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"1\n\x15ListMasterKeysRequest\x12\x18\n\x10storage_location\x18\x01 \x01(\t\"`\n\x16ListMasterKeysResponse\x12\x33\n\x0bmaster_keys\x18\x01 \x03(\x0b\x32\x1e.roost.v1.VaultStats.MasterKey\x12\x11\n\tdata_keys\x18\x02 \x01(\x03\x32\xe7\x05\n\x0cVaultService\x12P\n\rGetVaultStats\x12\x1e.roost.v1.GetVaultStatsRequest\x1a\x1f.roost.v1.GetVaultStatsResponse\x12G\n\nCheckVault\x12\x1b.roost.v1.CheckVaultRequest\x1a\x1c.roost.v1.CheckVaultResponse\x12P\n\rPlanRetention\x12\x1e.roost.v1.PlanRetentionRequest\x1a\x1f.roost.v1.PlanRetentionResponse\x12S\n\x0e\x41pplyRetention\x12\x1f.roost.v1.ApplyRetentionRequest\x1a .roost.v1.ApplyRetentionResponse\x12V\n\x0fRecoverSessions\x12 .roost.v1.RecoverSessionsRequest\x1a!.roost.v1.RecoverSessionsResponse\x12G\n\nRotateKeys\x12\x1b.roost.v1.RotateKeysRequest\x1a\x1c.roost.v1.RotateKeysResponse\x12G\n\nRewrapKeys\x12\x1b.roost.v1.RewrapKeysRequest\x1a\x1c.roost.v1.RewrapKeysResponse\x12V\n\x0fRetireMasterKey\x12 .roost.v1.RetireMasterKeyRequest\x1a!.roost.v1.RetireMasterKeyResponse\x12S\n\x0eListMasterKeys\x12\x1f.roost.v1.ListMasterKeysRequest\x1a .roost.v1.ListMasterKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,22 +49,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYRETENTIONREQUEST']._serialized_end=477
   _globals['_APPLYRETENTIONRESPONSE']._serialized_start=479
   _globals['_APPLYRETENTIONRESPONSE']._serialized_end=543
-  _globals['_ROTATEKEYSREQUEST']._serialized_start=545
-  _globals['_ROTATEKEYSREQUEST']._serialized_end=600
-  _globals['_ROTATEKEYSRESPONSE']._serialized_start=602
-  _globals['_ROTATEKEYSRESPONSE']._serialized_end=662
-  _globals['_REWRAPKEYSREQUEST']._serialized_start=664
-  _globals['_REWRAPKEYSREQUEST']._serialized_end=699
-  _globals['_REWRAPKEYSRESPONSE']._serialized_start=701
-  _globals['_REWRAPKEYSRESPONSE']._serialized_end=761
-  _globals['_RETIREMASTERKEYREQUEST']._serialized_start=763
-  _globals['_RETIREMASTERKEYREQUEST']._serialized_end=807
-  _globals['_RETIREMASTERKEYRESPONSE']._serialized_start=809
-  _globals['_RETIREMASTERKEYRESPONSE']._serialized_end=874
-  _globals['_LISTMASTERKEYSREQUEST']._serialized_start=876
-  _globals['_LISTMASTERKEYSREQUEST']._serialized_end=925
-  _globals['_LISTMASTERKEYSRESPONSE']._serialized_start=927
-  _globals['_LISTMASTERKEYSRESPONSE']._serialized_end=1023
-  _globals['_VAULTSERVICE']._serialized_start=1026
-  _globals['_VAULTSERVICE']._serialized_end=1681
+  _globals['_RECOVERSESSIONSREQUEST']._serialized_start=545
+  _globals['_RECOVERSESSIONSREQUEST']._serialized_end=666
+  _globals['_RECOVERSESSIONSRESPONSE']._serialized_start=668
+  _globals['_RECOVERSESSIONSRESPONSE']._serialized_end=733
+  _globals['_ROTATEKEYSREQUEST']._serialized_start=735
+  _globals['_ROTATEKEYSREQUEST']._serialized_end=790
+  _globals['_ROTATEKEYSRESPONSE']._serialized_start=792
+  _globals['_ROTATEKEYSRESPONSE']._serialized_end=852
+  _globals['_REWRAPKEYSREQUEST']._serialized_start=854
+  _globals['_REWRAPKEYSREQUEST']._serialized_end=889
+  _globals['_REWRAPKEYSRESPONSE']._serialized_start=891
+  _globals['_REWRAPKEYSRESPONSE']._serialized_end=951
+  _globals['_RETIREMASTERKEYREQUEST']._serialized_start=953
+  _globals['_RETIREMASTERKEYREQUEST']._serialized_end=997
+  _globals['_RETIREMASTERKEYRESPONSE']._serialized_start=999
+  _globals['_RETIREMASTERKEYRESPONSE']._serialized_end=1064
+  _globals['_LISTMASTERKEYSREQUEST']._serialized_start=1066
+  _globals['_LISTMASTERKEYSREQUEST']._serialized_end=1115
+  _globals['_LISTMASTERKEYSRESPONSE']._serialized_start=1117
+  _globals['_LISTMASTERKEYSRESPONSE']._serialized_end=1213
+  _globals['_VAULTSERVICE']._serialized_start=1216
+  _globals['_VAULTSERVICE']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,26 @@ class ApplyRetentionResponse(_message.Message):
     operation: _operation_pb2.Operation
     def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
 
+class RecoverSessionsRequest(_message.Message):
+    __slots__ = ("storage_location", "dry_run", "start", "take_over", "request_id")
+    STORAGE_LOCATION_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    storage_location: str
+    dry_run: bool
+    start: bool
+    take_over: bool
+    request_id: str
+    def __init__(self, storage_location: _Optional[str] = ..., dry_run: _Optional[bool] = ..., start: _Optional[bool] = ..., take_over: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RecoverSessionsResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
 class RotateKeysRequest(_message.Message):
     __slots__ = ("parent", "request_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,11 @@ class VaultServiceStub:
                 request_serializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.FromString,
                 _registered_method=True)
+        self.RecoverSessions = channel.unary_unary(
+                '/roost.v1.VaultService/RecoverSessions',
+                request_serializer=roost_dot_v1_dot_vault__service__pb2.RecoverSessionsRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_vault__service__pb2.RecoverSessionsResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/roost.v1.VaultService/RotateKeys',
                 request_serializer=roost_dot_v1_dot_vault__service__pb2.RotateKeysRequest.SerializeToString,
@@ -104,6 +109,14 @@ class VaultServiceServicer:
 
     def ApplyRetention(self, request, context):
         """Starts to do it, in every location; it is also done after good backups, and every day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecoverSessions(self, request, context):
+        """Starts to restore every session of a storage location that this server does not have: for a
+        server that has lost its disk, or takes over from another.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +172,11 @@ def add_VaultServiceServicer_to_server(servicer, server):
                     servicer.ApplyRetention,
                     request_deserializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.FromString,
                     response_serializer=roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.SerializeToString,
+            ),
+            'RecoverSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverSessions,
+                    request_deserializer=roost_dot_v1_dot_vault__service__pb2.RecoverSessionsRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_vault__service__pb2.RecoverSessionsResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -290,6 +308,33 @@ class VaultService:
             '/roost.v1.VaultService/ApplyRetention',
             roost_dot_v1_dot_vault__service__pb2.ApplyRetentionRequest.SerializeToString,
             roost_dot_v1_dot_vault__service__pb2.ApplyRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.VaultService/RecoverSessions',
+            roost_dot_v1_dot_vault__service__pb2.RecoverSessionsRequest.SerializeToString,
+            roost_dot_v1_dot_vault__service__pb2.RecoverSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
