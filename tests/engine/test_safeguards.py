@@ -80,6 +80,45 @@ def test_nor_in_the_session_that_was_set_aside(store: sqlite3.Connection) -> Non
     assert kept == loads(record(chain("b", 0), chain("a", 5), chain("c", 1)))
 
 
+def test_nor_in_one_that_was_set_aside_before(store: sqlite3.Connection) -> None:
+    """The other side began three new sessions while we sent in the old one."""
+    kept = write(
+        store,
+        record(chain("b", 0), chain("a", 4)),
+        record(chain("a", 5)),
+        record(chain("d", 0), chain("c", 0), chain("b", 0), chain("a", 4)),
+    )
+    assert kept == loads(record(chain("d", 0), chain("c", 0), chain("b", 0), chain("a", 5)))
+
+
+def test_nor_in_one_that_is_taken_up_again(store: sqlite3.Connection) -> None:
+    """Each chain is put back by itself, from wherever it stood before."""
+    kept = write(
+        store,
+        record(chain("b", 2), chain("a", 5), chain("c", 7)),
+        record(chain("a", 4), chain("c", 8), chain("b", 1), chain("d", 1)),
+    )
+    assert kept == loads(record(chain("a", 5), chain("c", 8), chain("b", 2), chain("d", 1)))
+
+
+def test_sessions_without_a_sending_chain_do_no_harm(store: sqlite3.Connection) -> None:
+    """Neither do those that never set one aside, as the engine writes it."""
+    bare = loads(record(chain("a", 4)))
+    assert isinstance(bare, dict)
+    for nothing in (None, []):
+        written = json.dumps({**bare, "PreviousStates": nothing}).encode()
+        kept = write(store, record(chain("a", 5)), written)
+        assert kept == {**bare, **json.loads(written), **expected(5)}
+    quiet = json.dumps({"SessionState": {"SenderChain": None}, "PreviousStates": None}).encode()
+    assert write(store, record(chain("a", 5)), quiet) == loads(quiet)
+
+
+def expected(index: int) -> dict[str, object]:
+    session = loads(record(chain("a", index)))
+    assert isinstance(session, dict)
+    return {"SessionState": session["SessionState"]}
+
+
 @pytest.mark.parametrize(
     "later",
     [
@@ -88,6 +127,7 @@ def test_nor_in_the_session_that_was_set_aside(store: sqlite3.Connection) -> Non
         record(chain("b", 0)),
         record(chain("b", 0), chain("a", 5)),
         record(chain("b", 0), chain("c", 3)),
+        record(chain("b", 0), chain("c", 3), chain("a", 6)),
     ],
 )
 def test_everything_else_is_kept_as_written(store: sqlite3.Connection, later: bytes) -> None:
