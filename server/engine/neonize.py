@@ -45,6 +45,10 @@ _WHATSAPP_ROOT_KEY: Final = bytes.fromhex(
 _GUARDED: Final = "error deleting data from store"
 
 
+class StoreRefused(Exception):
+    """The engine does not open a store: what it says of it."""
+
+
 class Listener(Protocol):
     """What hears from the engine. Called on the engine's threads; must not raise."""
 
@@ -116,6 +120,17 @@ def load(simulator_root_key: bytes = b"") -> None:
 def create_schema(path: Path) -> None:
     """Lets the engine create an empty store."""
     _state.go.GetAllDevices(_store_name(path), LogCallback(lambda *_: None))
+
+
+def read_devices(path: Path) -> list[str]:
+    """The addresses of the devices in a store, which is brought to the engine's schema.
+
+    Raises StoreRefused.
+    """
+    found: bytes = _state.go.GetAllDevices(_store_name(path), LogCallback(lambda *_: None))
+    if found.startswith(b"error:"):
+        raise StoreRefused(found.decode())
+    return [each.partition(b",")[0].decode() for each in found.split(b"|\x01|") if each]
 
 
 class Neonize:
