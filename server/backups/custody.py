@@ -12,16 +12,19 @@ import structlog
 
 from server.core.clock import Clock
 from server.core.errors import DomainError, StoreLost
-from server.core.names import SessionName
+from server.core.names import BackupName, SessionName
 from server.sessions.model import Session
 from server.vault.model import Backup, BackupKind, BackupState
 
 from . import schedule, timing
+from .model import VerifyResult
 from .policies import Policies
 from .schedule import Schedule
+from .verifying import ENGINE
 
 logger = structlog.get_logger(__name__)
 
+DRILL_DELAY = 10.0  # seconds
 LOOKED_AT = 5  # of the newest backups, for a good one
 
 
@@ -42,6 +45,14 @@ class Backups(Protocol):
 
     async def back_up_trash(self, session: Session, store: Path) -> Backup:
         """Makes a backup of a store in trash; raises StoreLost and other DomainErrors."""
+        ...
+
+    async def next_engine_drill(self) -> BackupName:
+        """The next new backup that the engine should open."""
+        ...
+
+    async def verify_now(self, name: BackupName, level: int) -> VerifyResult:
+        """Checks a backup and marks it; raises DomainError."""
         ...
 
     async def revoke(self, session: SessionName, fingerprint: str, reason: str) -> None:
@@ -85,6 +96,7 @@ class Custody:
         self._data_dir = data_dir
         self._tasks = asyncio.TaskGroup()
         self._revocations: asyncio.Queue[Revocation] = asyncio.Queue()
+        self._running: list[asyncio.Task[None]] = []
         self._is_finishing = False
         self._schedule = Schedule(
             sessions=sessions,
@@ -97,7 +109,8 @@ class Custody:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         await self._schedule.__aenter__()
-        self._revoker = self._tasks.create_task(self._revoke_forever(), name="backups/revoke")
+        for name, work in (("revoke", self._revoke_forever()), ("drill", self._drill_forever())):
+            self._running.append(self._tasks.create_task(work, name=f"backups/{name}"))
         return self
 
     async def __aexit__(
@@ -106,7 +119,8 @@ class Custody:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._revoker.cancel()
+        for task in self._running:
+            task.cancel()
         await self._schedule.__aexit__(kind, error, traceback)
         await self._tasks.__aexit__(kind, error, traceback)
 
@@ -153,6 +167,20 @@ class Custody:
         """Shows it in the session."""
         reason = error.reason if isinstance(error, DomainError) else "INTERNAL"
         await self._sessions.tell_backup_failing(name, reason)
+
+    # --- the engine opens copies
+
+    async def _drill_forever(self) -> None:
+        """One at a time, and not in the busy moment right after a pairing."""
+        while True:
+            name = await self._backups.next_engine_drill()
+            await self._clock.sleep(DRILL_DELAY)
+            try:
+                await self._backups.verify_now(name, ENGINE)
+            except DomainError as error:
+                logger.warning("backup.not_drilled", backup=str(name), reason=error.reason)
+            except Exception:
+                logger.exception("backup.not_drilled", backup=str(name))
 
     # --- revoked credentials
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from .scratch import Scratch
 from .showing import shown
 from .snapshot import StoreUnreadable, take
 from .verify import Findings, inspect, understand
+from .verifying import wants_engine
 
 logger = structlog.get_logger(__name__)
 
@@ -59,6 +61,7 @@ class Maker:
     scratch: Scratch
     clock: Clock
     engine_version: str
+    want_engine: Callable[[BackupName], None] = lambda _: None  # let the engine open this copy
 
     async def make(
         self,
@@ -130,6 +133,14 @@ class Maker:
         backup = shown(stand(manifest, sha256, (), ()), location)
         with contextlib.suppress(SessionNotFound, ServerDraining):
             await self.sessions.tell_backup(name.session, backup, is_newest=True)
+        before_it = (parent.device_fingerprint, parent.engine_version) if parent else None
+        if manifest.state is BackupState.ACTIVE and wants_engine(
+            seq=manifest.seq,
+            fingerprint=manifest.device_fingerprint,
+            engine=manifest.engine_version,
+            parent=before_it,
+        ):
+            self.want_engine(name)
         return backup
 
     async def _copy(

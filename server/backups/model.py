@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.names import BackupName, SessionName, StorageLocationName, TrashItemName
+from server.vault.model import Backup
 
 
 class RestoreMode(StrEnum):
@@ -68,6 +69,23 @@ class RecoverResult:
     storage_location: StorageLocationName
     dry_run: bool
     sessions: tuple[RecoveredSession, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyStep:
+    """One level of a check; passed if there is no problem."""
+
+    level: int
+    problem: str
+    elapsed: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """What checking a backup found; the last step may be the one that failed."""
+
+    backup: Backup
+    steps: tuple[VerifyStep, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

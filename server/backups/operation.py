@@ -8,7 +8,14 @@ from server.vault.findings import VaultCheck
 from server.vault.model import Backup
 
 from .imports.model import ImportResult
-from .model import KeyRotation, RecoverResult, RestoreResult, RetentionResult, TrashRestoreResult
+from .model import (
+    KeyRotation,
+    RecoverResult,
+    RestoreResult,
+    RetentionResult,
+    TrashRestoreResult,
+    VerifyResult,
+)
 
 Result = (
     Backup
@@ -19,6 +26,7 @@ Result = (
     | RetentionResult
     | VaultCheck
     | RecoverResult
+    | VerifyResult
 )
 FIELDS: dict[type[Result], str] = {
     Backup: "backup",
@@ -29,6 +37,7 @@ FIELDS: dict[type[Result], str] = {
     RetentionResult: "retention",
     VaultCheck: "check",
     RecoverResult: "recover",
+    VerifyResult: "verified",
 }
 """Which field of an operation holds a result of a type."""
 
@@ -68,6 +77,7 @@ class Operation:
     retention: RetentionResult | None = None
     check: VaultCheck | None = None
     recover: RecoverResult | None = None
+    verified: VerifyResult | None = None
     end_time: datetime | None = None
 
     @property

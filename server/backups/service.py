@@ -37,6 +37,7 @@ from .model import (
     RestorePlan,
     RestoreResult,
     StorageLocation,
+    VerifyResult,
 )
 from .operation import Operation
 from .operations import Operations, Report
@@ -48,6 +49,7 @@ from .restoring import Restorer
 from .scratch import Scratch
 from .showing import shown
 from .turns import Turns
+from .verifying import Verifier
 
 PAGE = 500
 # Revoked: a verified copy of a device that WhatsApp has removed.
@@ -83,8 +85,17 @@ class BackupService:
         self.catalog = self._catalog = Catalog(locations, masters, self._workers, clock)
         places = [location.name for location in locations.list()]
         self.keys = KeyKeeper(places, self._catalog.repository, clock)
+        self._engine_drills: asyncio.Queue[BackupName] = asyncio.Queue()
+        self._verifier = Verifier(sessions, self._catalog, self._workers, scratch, clock)
         self._maker = Maker(
-            sessions, self._catalog, self.keys, self._workers, scratch, clock, engine_version
+            sessions,
+            self._catalog,
+            self.keys,
+            self._workers,
+            scratch,
+            clock,
+            engine_version,
+            self._engine_drills.put_nowait,
         )
         self._fence = fence or Unfenced()
         self._restorer = Restorer(
@@ -214,6 +225,28 @@ class BackupService:
             found.update(each.device_fingerprint for each in verified)
             after = page[-1].name
         return frozenset(found) - {""}
+
+    async def verify(self, name: BackupName, level: int) -> Operation:
+        """Starts a check up to a level; its result is what was found.
+
+        Raises BackupNotFound, BackupKeyMissing, BackupCorrupt, OperationInProgress.
+        """
+        await self._catalog.find(name)
+
+        async def work(report: Report) -> VerifyResult:
+            async with self._turn(name.session):
+                return await self._verifier.verify(name, level, report)
+
+        return await self._operations.start(target=str(name), session=name.session, work=work)
+
+    async def verify_now(self, name: BackupName, level: int) -> VerifyResult:
+        """As `verify`, and waits for it."""
+        async with self._turn(name.session):
+            return await self._verifier.verify(name, level, Silent())
+
+    async def next_engine_drill(self) -> BackupName:
+        """The next new backup that the engine should open: the first of a device, and samples."""
+        return await self._engine_drills.get()
 
     async def plan(
         self,

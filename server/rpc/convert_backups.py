@@ -13,6 +13,7 @@ from server.backups.model import (
     RestoreResult,
     StorageLocation,
     TrashRestoreResult,
+    VerifyResult,
 )
 from server.backups.operation import Operation
 from server.vault.model import Backup, BackupKind, BackupState
@@ -82,6 +83,20 @@ def restore_plan(value: RestorePlan) -> backup_pb2.RestorePlan:
         age=value.age,
         start=value.start,
     )
+
+
+def verify_result(value: VerifyResult) -> backup_pb2.VerifyResult:
+    """What checking a backup found; the drill counts levels from 0."""
+    steps = [
+        backup_pb2.VerifyResult.Step(
+            level=step.level + 1,  # type: ignore[arg-type]
+            passed=not step.problem,
+            problem=step.problem,
+            elapsed=step.elapsed,
+        )
+        for step in value.steps
+    ]
+    return backup_pb2.VerifyResult(backup=backup(value.backup), steps=steps)
 
 
 def restore_result(value: RestoreResult) -> backup_pb2.RestoreResult:
@@ -172,6 +187,8 @@ def operation(value: Operation) -> operation_pb2.Operation:
         message.backup.CopyFrom(backup(value.backup))
     elif value.restore is not None:
         message.restore.CopyFrom(restore_result(value.restore))
+    elif value.verified is not None:
+        message.verify.CopyFrom(verify_result(value.verified))
     elif value.imported is not None:
         message.imported.CopyFrom(import_result(value.imported))
     elif value.untrashed is not None:

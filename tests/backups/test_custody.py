@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from server.backups.custody import Custody
+from server.backups.custody import DRILL_DELAY, Custody
 from server.backups.timing import FIRST_RETRY, Timing
 from server.core.errors import StorageUnavailable, StoreLost
 from server.core.names import SessionName
@@ -27,6 +27,8 @@ class Backups:
         self.copied = []
         self.revoked = []
         self.known = []
+        self.drills = asyncio.Queue()
+        self.verified = []
         self.revoking = asyncio.Event()
 
     async def backup_now(self, session, kind=None):
@@ -41,6 +43,15 @@ class Backups:
     async def revoke(self, session, fingerprint, reason):
         self.revoked.append((session, fingerprint, reason))
         self.revoking.set()
+
+    async def next_engine_drill(self):
+        return await self.drills.get()
+
+    async def verify_now(self, name, level):
+        self.verified.append((name, level))
+        self.revoking.set()
+        if self.errors:
+            raise self.errors.pop(0)
 
     async def list(self, session=None, *, limit=50):
         return self.known[:limit]
@@ -152,3 +163,20 @@ async def test_failing_backups_are_shown_with_their_reason(new_custody):
         await custody.failing(A, AWAY)
         await custody.failing(A, RuntimeError("secret"))
         assert sessions.failing == [(A, "STORAGE_UNAVAILABLE"), (A, "INTERNAL")]
+
+
+async def test_the_engine_opens_copies_one_by_one(new_custody):
+    """A while after they were made; what goes wrong with one does not concern the next."""
+    async with new_custody() as (_, backups, clock, _):
+        names = [make_backup(number).name for number in (1, 2, 3)]
+        backups.errors = [AWAY, RuntimeError("a bug")]
+        for name in names:
+            backups.drills.put_nowait(name)
+        for count in (1, 2, 3):
+            backups.revoking.clear()
+            async with asyncio.timeout(SECONDS):
+                await clock.sleeping(DRILL_DELAY)
+            assert len(backups.verified) == count - 1
+            clock.advance(DRILL_DELAY)
+            await revoked(backups)
+        assert backups.verified == [(name, 5) for name in names]
