@@ -1,7 +1,9 @@
 """Backups, restores and operations as messages of `roost.v1`."""
 
+from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import Message
 from roost.v1 import backup_pb2, operation_pb2, trash_pb2, vault_pb2
 
 from server.backups.imports.model import CredentialsFormat, ImportResult
@@ -11,11 +13,13 @@ from server.backups.model import (
     RestoreMode,
     RestorePlan,
     RestoreResult,
+    RetentionResult,
     StorageLocation,
     TrashRestoreResult,
     VerifyResult,
 )
-from server.backups.operation import Operation
+from server.backups.operation import FIELDS, Operation, Result
+from server.vault.findings import VaultCheck
 from server.vault.model import Backup, BackupKind, BackupState
 
 from .convert_vault import retention_result, vault_check
@@ -183,22 +187,21 @@ def operation(value: Operation) -> operation_pb2.Operation:
     if (failure := value.failure) is not None:
         status = recorded_status(failure.reason, failure.message, failure.metadata)
         message.error.CopyFrom(status)
-    elif value.backup is not None:
-        message.backup.CopyFrom(backup(value.backup))
-    elif value.restore is not None:
-        message.restore.CopyFrom(restore_result(value.restore))
-    elif value.verified is not None:
-        message.verify.CopyFrom(verify_result(value.verified))
-    elif value.imported is not None:
-        message.imported.CopyFrom(import_result(value.imported))
-    elif value.untrashed is not None:
-        message.untrashed.CopyFrom(trash_restore_result(value.untrashed))
-    elif value.rotation is not None:
-        message.rotation.CopyFrom(key_rotation(value.rotation))
-    elif value.retention is not None:
-        message.retention.CopyFrom(retention_result(value.retention))
-    elif value.recover is not None:
-        message.recover.CopyFrom(recover_result(value.recover))
-    elif value.check is not None:
-        message.check.CopyFrom(vault_check(value.check))
+    for result, (name, convert) in RESULTS.items():
+        if (found := getattr(value, FIELDS[result])) is not None:
+            getattr(message, name).CopyFrom(convert(found))
     return message
+
+
+RESULTS: dict[type[Result], tuple[str, Callable[[Any], Message]]] = {
+    Backup: ("backup", backup),
+    RestoreResult: ("restore", restore_result),
+    VerifyResult: ("verify", verify_result),
+    ImportResult: ("imported", import_result),
+    TrashRestoreResult: ("untrashed", trash_restore_result),
+    KeyRotation: ("rotation", key_rotation),
+    RetentionResult: ("retention", retention_result),
+    RecoverResult: ("recover", recover_result),
+    VaultCheck: ("check", vault_check),
+}
+"""The field of the message for each result of an operation, and how it is converted."""
