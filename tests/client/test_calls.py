@@ -31,6 +31,7 @@ UNARY = {
     "BackupService.SetBackupPolicy": lambda c: c.backups.reset_policy("a"),
     "BackupService.ImportBackup": lambda c: c.backups.import_file(__file__, "a", "words"),
     "BackupService.ImportCredentials": lambda c: c.backups.import_credentials(__file__, "a"),
+    "VaultService.RecoverSessions": lambda c: c.vault.recover(),
     "VaultService.GetVaultStats": lambda c: c.vault.stats(),
     "MaintenanceService.RestoreFromTrash": lambda c: c.trash.restore("x"),
     "MaintenanceService.PurgeTrash": lambda c: c.trash.plan_purge(),

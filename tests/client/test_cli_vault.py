@@ -8,7 +8,7 @@ import grpc
 import pytest
 from roost.v1 import backup_service_pb2 as pb
 from roost.v1 import maintenance_service_pb2, operation_service_pb2, vault_pb2, vault_service_pb2
-from roost.v1.backup_pb2 import Backup, ImportResult, RestorePlan
+from roost.v1.backup_pb2 import Backup, ImportResult, RecoverResult, RestorePlan
 from roost.v1.operation_pb2 import Operation
 from roost.v1.trash_pb2 import TrashItem, TrashRestoreResult
 from roost_cli import exits
@@ -306,3 +306,50 @@ def test_an_older_backup_is_found_by_its_time(apart, cli):
     assert cli("restore", "shop", "--before", "2026-04-20", "--plan")[0] == exits.OK
     assert apart.requests(RESTORE)[0].name == BACKUP
     assert cli("restore", BACKUP, "--before", "2026-04-20", "--plan")[0] == exits.USAGE
+
+
+RECOVER = "VaultService.RecoverSessions"
+
+
+def recovering(apart, *sessions, dry_run=False):
+    """One recovery, and what becomes of its sessions."""
+    done = RecoverResult(
+        storage_location="storageLocations/local", dry_run=dry_run, sessions=sessions
+    )
+    started = ends(apart, recover=done)
+    apart.answer(RECOVER, vault_service_pb2.RecoverSessionsResponse(operation=started))
+
+
+SHOP = {
+    "name": "sessions/shop",
+    "outcome": "OUTCOME_PLANNED",
+    "plan": {"backup": BACKUP, "mode": "RESTORE_MODE_REKEY"},
+}
+
+
+def test_a_recovery_can_be_planned(apart, cli):
+    """What would become of each session, and why it would not."""
+    leased = {"name": "sessions/b", "outcome": "OUTCOME_SKIPPED", "message": "runs elsewhere"}
+    recovering(apart, SHOP, leased, dry_run=True)
+    code, out, _ = cli("recover", "--plan", "--location", "far")
+    assert code == exits.OK
+    for said in ("shop", "PLANNED", "b1", "REKEY", "SKIPPED", "runs elsewhere"):
+        assert said in out
+    (request,) = apart.requests(RECOVER)
+    assert (request.dry_run, request.storage_location) == (True, "storageLocations/far")
+
+
+def test_a_recovery_asks_and_fails_if_one_session_does(apart, cli, monkeypatch):
+    """After it has shown its plan; a program says --yes."""
+    recovering(apart, SHOP, dry_run=True)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    assert cli("recover")[0] == exits.FAILED
+    assert cli("recover", "--json")[0] == exits.USAGE
+    assert all(request.dry_run for request in apart.requests(RECOVER))
+    apart.answers.clear()
+    recovering(apart, SHOP | {"outcome": "OUTCOME_FAILED", "message": "damaged"})
+    code, out, _ = cli("recover", "--yes", "--start", "--take-over", "--json")
+    assert code == exits.FAILED
+    assert json.loads(out)["sessions"][0]["message"] == "damaged"
+    request = apart.requests(RECOVER)[-1]
+    assert (request.dry_run, request.start, request.take_over) == (False, True, True)

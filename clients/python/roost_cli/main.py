@@ -21,6 +21,7 @@ COMMANDS = {
     "backup": ("backup", "Back credentials up; show, export, import backups."),
     "backups": ("backups", "List backups."),
     "restore": ("restore", "Restore a session's credentials."),
+    "recover": ("recover", "Bring back all sessions of a lost server."),
     "vault": ("vault", "Look after the vault: figures, keys, policies."),
     "trash": ("trash", "List, bring back, purge what was moved away."),
     "doctor": ("doctor", "Check this machine and the server."),

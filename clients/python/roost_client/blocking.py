@@ -80,6 +80,7 @@ class Vault(Group):
     """VaultService."""
 
     stats = Blocking(AsyncVault.stats)
+    recover = Blocking(AsyncVault.recover)
     master_keys = Blocking(AsyncVault.master_keys)
     check = Blocking(AsyncVault.check)
     plan_retention = Blocking(AsyncVault.plan_retention)

@@ -20,6 +20,37 @@ class AsyncVault(AsyncGroup):
             await self._rpc.unary("VaultService.GetVaultStats", request, pb.GetVaultStatsResponse)
         ).stats
 
+    async def recover(
+        self,
+        location: str = "",
+        *,
+        dry_run: bool = False,
+        start: bool = False,
+        take_over: bool = False,
+        request_id: str = "",
+    ) -> Operation:
+        """Starts to restore every session of a storage location that the server does not have.
+
+        Args:
+            location: Without one: the primary one.
+            dry_run: Only tell, of each session, what would become of it.
+            start: Start each session that was restored.
+            take_over: Take sessions from other servers that run them.
+            request_id: UUID4; a repeat with it is the same recovery.
+        """
+        request = pb.RecoverSessionsRequest(
+            storage_location=location_name(location),
+            dry_run=dry_run,
+            start=start,
+            take_over=take_over,
+            request_id=request_id or str(uuid4()),
+        )
+        return (
+            await self._rpc.unary(
+                "VaultService.RecoverSessions", request, pb.RecoverSessionsResponse
+            )
+        ).operation
+
     async def master_keys(self, location: str = "") -> pb.ListMasterKeysResponse:
         """Who can open a storage location; without one: the primary one."""
         return await self._rpc.unary(
