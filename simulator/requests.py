@@ -63,6 +63,7 @@ class Requests:
             ("privacy", "get", "privacy"): self._privacy,
             ("privacy", "set", "tokens"): self._accept,
             ("usync", "get", "usync"): self._look_up,
+            ("w", "get", "props"): self._experiments,
             ("w:g2", "get", "query"): self._describe_group,
         }
 

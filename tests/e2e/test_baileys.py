@@ -28,10 +28,15 @@ from tests.support.rooms import ANN, SECONDS, RealServer
 from tests.support.stores import rows
 
 
+@pytest.fixture(scope="module")
+def installed() -> None:
+    """The npm packages are in place."""
+    install_baileys()
+
+
 @pytest.fixture
-async def baileys(sim: Simulator, tmp_path):
+async def baileys(sim: Simulator, tmp_path, installed):
     """A Baileys that is not linked yet. Whatever it asks, the simulator understands."""
-    await install_baileys()
     async with baileys_device(sim, tmp_path / "auth") as device:
         yield device
     assert sim.unknown_stanzas() == []
@@ -193,6 +198,55 @@ async def test_a_baileys_session_goes_on_here(
     await api.stop(session.name)
     await api.wait_for_state(session.name, State.STATE_STOPPED)
     assert rows(store, prekeys) == unused
+
+
+async def test_a_session_of_baileys_6_goes_on_here(sim, rooms, tmp_path, new_phone, installed):
+    """It filed hidden addresses like numbers, and kept two sessions with everybody."""
+    ann, bob = await in_thread(new_phone, "Ann"), await in_thread(new_phone, "Bob")
+    group = await in_thread(sim.create_group, "friends", [ann, bob])
+    async with baileys_device(sim, tmp_path / "auth", "baileys-6") as device:
+        await paired(device, ann.scan)
+        await in_thread(bob.send_text, ann.jid, "hello Baileys")
+        await device.receives("hello Baileys")
+        await device.sends(bob.jid, "hello Bob")
+        await in_thread(bob.send_text, ann.jid, "got it")
+        await device.receives("got it")
+        await device.sends(bob.lid, "hidden Bob")
+        await device.sends(group.jid, "hello group")
+        await in_thread(bob.send_group_text, group, "hello Ann")
+        await device.receives("hello Ann")
+        before = len(await in_thread(bob.inbox, 3, timeout=SECONDS))
+        await device.stop()
+    await in_thread(bob.send_text, ann.jid, "on the way")
+    await in_thread(bob.send_group_text, group, "on the way in the group")
+    files = copy_of(tmp_path / "auth")
+    assert not [file.name for file in files if "_1." in file.name]
+
+    result = await take_over(rooms, files, stopped=True)
+    assert result.converted.mode is RestoreMode.EXACT
+    assert result.converted.dropped == {}
+    store = rooms.manager.store_path(ANN)
+    sessions = {name for (name,) in rows(store, "SELECT their_id FROM whatsmeow_sessions")}
+    assert f"{bob.lid.partition('@')[0]}_1:0" in sessions
+    assert f"{bob.phone}:0" not in sessions
+    await rooms.manager.start(ANN)
+    await rooms.reaches(SessionState.ACTIVE)
+    await rooms.receives("on the way")
+    await rooms.receives("on the way in the group")
+    for turn in range(3):
+        await rooms.send(bob, f"from here {turn}")
+        await in_thread(bob.send_text, ann.jid, f"from Bob {turn}")
+        await rooms.receives(f"from Bob {turn}")
+    await rooms.send(group, "to the group from here")
+    came = (await in_thread(bob.inbox, before + 4, timeout=SECONDS))[before:]
+    assert [(message.text, message.sealed) for message in came] == [
+        *((f"from here {turn}", "msg") for turn in range(3)),
+        ("to the group from here", "skmsg"),
+    ]
+    assert await in_thread(bob.failures) == []
+    assert await in_thread(bob.identity_changes) == []
+    assert sim.unknown_stanzas() == []
+    assert sim.refused_hosts() == []
 
 
 async def run_on(device: BaileysDevice, ann: Phone, bob: Phone) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from server.backups.imports.model import CredentialsFile
 from simulator import Simulator
 
 PACKAGE = Path(__file__).resolve().parents[1] / "e2e" / "baileys"
+PROGRAMS = Path(sys.executable).parent
 SECONDS = 60.0
 INSTALL_SECONDS = 180.0
 
@@ -81,13 +83,22 @@ class BaileysDevice:
 
 
 @asynccontextmanager
-async def baileys_device(simulator: Simulator, folder: Path) -> AsyncIterator[BaileysDevice]:
+async def baileys_device(
+    simulator: Simulator, folder: Path, package: str = "baileys"
+) -> AsyncIterator[BaileysDevice]:
     """Starts Baileys on a folder of its own; it is killed if it has not been stopped."""
-    process = await _run(
-        *("node", "device.mjs", str(folder)),
-        SIM_PROXY_URL=simulator.proxy_url,
-        SIM_ROOT_KEY=simulator.root_key_hex,
-        NODE_EXTRA_CA_CERTS=str(simulator.ca_file),
+    process = await asyncio.create_subprocess_exec(
+        *(_program("node"), "device.mjs", str(folder), package),
+        cwd=PACKAGE,
+        env=_environment()
+        | {
+            "SIM_PROXY_URL": simulator.proxy_url,
+            "SIM_ROOT_KEY": simulator.root_key_hex,
+            "NODE_EXTRA_CA_CERTS": str(simulator.ca_file),
+        },
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     device = BaileysDevice(process)
     async with asyncio.TaskGroup() as tasks:
@@ -107,12 +118,17 @@ async def paired(device: BaileysDevice, scan: Callable[[str], object]) -> None:
     await device.told("open")
 
 
-async def install_baileys() -> None:
-    """Puts the package in place, as its lock file names it."""
-    async with asyncio.timeout(INSTALL_SECONDS):
-        process = await _run("npm", "ci")
-        _, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode()
+def install_baileys() -> None:
+    """Puts the packages in place, as their lock file names them."""
+    done = subprocess.run(
+        [_program("npm"), "ci"],
+        cwd=PACKAGE,
+        env=_environment(),
+        capture_output=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def copy_of(folder: Path) -> list[CredentialsFile]:
@@ -127,18 +143,12 @@ def copy_of(folder: Path) -> list[CredentialsFile]:
     ]
 
 
-async def _run(program: str, *arguments: str, **env: str) -> asyncio.subprocess.Process:
+def _program(name: str) -> str:
     """Node's programs as the dev extra brings them."""
-    programs = Path(sys.executable).parent
-    found = shutil.which(program, path=str(programs))
-    assert found, f"{program} is missing: is the dev extra installed?"
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    return await asyncio.create_subprocess_exec(
-        found,
-        *arguments,
-        cwd=PACKAGE,
-        env=os.environ | {"PATH": path} | env,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL if program == "node" else asyncio.subprocess.PIPE,
-    )
+    found = shutil.which(name, path=str(PROGRAMS))
+    assert found, f"{name} is missing: is the dev extra installed?"
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}

@@ -28,6 +28,13 @@ class Own:
     registration_id: int
     identity: bytes = field(repr=False)
 
+    @property
+    def phone_identity(self) -> bytes:
+        """The public identity of the account's phone, which signed this device."""
+        key = self.row["adv_account_sig_key"]
+        assert isinstance(key, bytes)
+        return key
+
 
 def read_device(creds: Mapping[str, object], file: str, lid_user: str = "") -> Own:
     """The device of Baileys' credentials, proved whole by its signatures.

@@ -10,6 +10,7 @@ from server.backups.identity import new_private_key
 from .device import ID_LIMIT, Own, split_jid
 from .encodings import Unusable, as_int, as_object, as_private, as_public, public_of
 from .extras import map_app_state, map_tokens
+from .legacy import modernise
 from .ratchets import Session, convert_session
 from .records import Kind, Record, Records
 from .rows import Rows
@@ -34,6 +35,7 @@ def own_lid(records: Records) -> str:
 
 def map_records(records: Records, own: Own) -> Rows:
     """Everything that the engine can use."""
+    modernise(records, own)
     rows = Rows(dropped=Counter(records.dropped), damage=list(records.damage))
     rows.add("device", own.row)
     lids = _map_lids(records, own, rows)
@@ -96,6 +98,8 @@ def _map_sessions(records: Records, own: Own, rows: Rows, lids: Mapping[str, str
     sessions = rows.convert(_current(records.of(Kind.SESSION), lids), "sessions", one)
     pinned = {their_id: session.identity for their_id, session in sessions.values()}
     pinned |= _first_identities(records, rows)
+    if own.lid_user:
+        pinned[f"{own.lid_user}{_LID}:0"] = own.phone_identity
     known = rows.convert(
         _current(records.of(Kind.IDENTITY), lids),
         "identity_keys",

@@ -1,16 +1,27 @@
 // A real Baileys device, told what to do by JSON lines on standard input; what happens to it is
 // told by JSON lines on standard output. It talks to the simulator only, and trusts it.
 //
-//   node device.mjs <folder>    with SIM_PROXY_URL, SIM_ROOT_KEY and NODE_EXTRA_CA_CERTS
+//   node device.mjs <folder> [package]    with SIM_PROXY_URL, SIM_ROOT_KEY and NODE_EXTRA_CA_CERTS
 //   {"do": "send", "to": "<jid>", "text": "..."}    {"do": "stop"}
 
 import { createInterface } from 'node:readline'
-import makeWASocket, { Browsers, useMultiFileAuthState } from 'baileys'
-import { WA_CERT_DETAILS } from 'baileys/lib/Defaults/index.js'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import pino from 'pino'
+import WebSocket from 'ws'
 
 const RESTART = 515
+const DISTANCE_MS = 20
+const name = process.argv[3] ?? 'baileys'
+const { default: makeWASocket, Browsers, useMultiFileAuthState } = await import(name)
+const { WA_CERT_DETAILS } = await import(`${name}/lib/Defaults/index.js`)
+
+// Version 6 loses what comes while it is finishing the handshake. No real server is that near.
+const emit = WebSocket.prototype.emit
+WebSocket.prototype.emit = function (event, ...rest) {
+  if (event !== 'message') return emit.call(this, event, ...rest)
+  setTimeout(() => emit.call(this, event, ...rest), DISTANCE_MS)
+  return true
+}
 
 WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(process.env.SIM_ROOT_KEY, 'hex')
 const agent = new HttpsProxyAgent(process.env.SIM_PROXY_URL)
