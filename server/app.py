@@ -19,6 +19,7 @@ from .backups.housekeeping import Housekeeper, HousekeepingConfig
 from .backups.importing import Importer, Imports
 from .backups.keyoperations import KeyOperations
 from .backups.locations import Locations
+from .backups.mirroring import Mirrors
 from .backups.operations import Operations
 from .backups.policies import BackupPolicy, Policies
 from .backups.scratch import Scratch
@@ -54,7 +55,7 @@ from .vault.heartbeats import Identity
 from .vault.masterkeys import configured
 from .vault.masterkeys.base import MasterKey
 from .vault.masterkeys.selftest import self_test
-from .vault.model import BackupKind
+from .vault.model import Backup, BackupKind
 from .vault.retention import RetentionPolicy
 from .vault.workers import Workers
 
@@ -169,7 +170,13 @@ async def running(
             clock=clock,
             config=HousekeepingConfig(trash_time=settings.backup.trash_time),
         )
-        backups.on_made = housekeeper.made
+        mirrors = Mirrors(care, [location.name for location in locations.list()], clock)
+
+        def made(backup: Backup) -> None:
+            housekeeper.made(backup)
+            mirrors.made(backup)
+
+        backups.on_made = made
         custody = copies.custody = Custody(
             sessions=manager,
             backups=backups,
@@ -214,6 +221,7 @@ async def running(
         server = RpcServer(interceptor, services(rooms, _admin(settings, engine, storage, stop)))
         stack.push_async_callback(server.stop, LAST_CALLS)
         await stack.enter_async_context(housekeeper)
+        await stack.enter_async_context(mirrors)
         if fencing is not None:
             await stack.enter_async_context(fencing)
         await stack.enter_async_context(manager)

@@ -5,6 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
+
+import structlog
 
 from server.core.clock import Clock
 from server.core.errors import (
@@ -29,12 +32,14 @@ from server.vault.history import (
 from server.vault.manifest import Manifest
 from server.vault.masterkeys.base import MasterKey
 from server.vault.model import Backup
-from server.vault.reading import prove
+from server.vault.reading import prove, read_image
 from server.vault.repository import Repository
 from server.vault.workers import Workers
 
 from .locations import Locations
 from .showing import shown, shown_unreadable
+
+logger = structlog.get_logger(__name__)
 
 
 class Catalog:
@@ -107,13 +112,22 @@ class Catalog:
     ) -> list[Backup]:
         """Up to `limit` backups older than `after`, newest first.
 
-        A backup whose manifest cannot be read is shown as SUSPECT with the reason.
+        A backup whose manifest cannot be read is shown as SUSPECT with the reason. A location that
+        does not answer is left out, if another one does.
         """
         found: dict[BackupName, tuple[Repository, datetime]] = {}
+        away: list[DomainError] = []
         for location in self._locations.list():
-            repository = await self.repository(location.name)
-            for name, time in (await repository.names(session)).items():
+            try:
+                repository = await self.repository(location.name)
+                names_there = await repository.names(session)
+            except StorageUnavailable as error:
+                away.append(error)
+                continue
+            for name, time in names_there.items():
                 found.setdefault(name, (repository, time))
+        if len(away) == len(self._locations.list()):
+            raise away[0]
         names = sorted(found, key=_age, reverse=True)
         if after is not None:
             names = [name for name in names if _age(name) < _age(after)]
@@ -146,19 +160,41 @@ class Catalog:
     async def newest_epoch(self, newer_than: BackupName) -> int | None:
         """The highest connect epoch in newer backups of the same session.
 
-        0: there is none newer. None: one of them cannot be read.
+        0: there is none newer. None: one of them cannot be read, or a location does not answer.
         """
         highest = 0
-        for location in self._locations.list():
-            repository = await self.repository(location.name)
-            for name in await repository.names(newer_than.session):
-                if name.backup_id > newer_than.backup_id:
-                    try:
+        try:
+            for location in self._locations.list():
+                repository = await self.repository(location.name)
+                for name in await repository.names(newer_than.session):
+                    if name.backup_id > newer_than.backup_id:
                         manifest = await repository.read_manifest(name)
-                    except (BackupCorrupt, BackupKeyMissing):
-                        return None
-                    highest = max(highest, manifest.connect_epoch)
+                        highest = max(highest, manifest.connect_epoch)
+        except (BackupCorrupt, BackupKeyMissing, StorageUnavailable):
+            return None
         return highest
+
+    async def read_image(self, repository: Repository, manifest: Manifest, target: Path) -> None:
+        """As `reading.read_image`, from another location that has the backup if one is damaged."""
+        try:
+            await read_image(repository, manifest, target)
+        except (BackupCorrupt, StorageUnavailable) as damage:
+            for location in self._locations.list():
+                if location.name == repository.location:
+                    continue
+                with suppress(DomainError):
+                    other = await self.repository(location.name)
+                    if await other.read_manifest(manifest.name) == manifest:
+                        await self._workers.run(target.unlink, missing_ok=True)
+                        await read_image(other, manifest, target)
+                        logger.warning(
+                            "backup.read_elsewhere",
+                            backup=str(manifest.name),
+                            storage_location=str(location.name),
+                            problem=damage.message,
+                        )
+                        return
+            raise
 
 
 def _age(name: BackupName) -> tuple[str, SessionName]:

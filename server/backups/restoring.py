@@ -18,7 +18,6 @@ from server.core.names import SessionName
 from server.sessions.model import Session, State
 from server.vault.history import Standing
 from server.vault.manifest import Manifest
-from server.vault.reading import read_image
 from server.vault.repository import Repository
 from server.vault.workers import Workers
 
@@ -123,7 +122,7 @@ class Restorer:
             store = folder / "store.db"
             report("READING", 0, total)
             try:
-                await read_image(repository, manifest, store)
+                await self.catalog.read_image(repository, manifest, store)
                 report("CHECKING", 0, total)
                 device = await self.workers.run(_prepare, store, manifest, plan.mode)
             except BackupCorrupt as error:

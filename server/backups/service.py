@@ -16,6 +16,7 @@ from server.core.errors import (
     ServerDraining,
     SessionNotFound,
     SessionNotPaired,
+    StorageUnavailable,
     StoreLost,
 )
 from server.core.ids import time_ordered_id
@@ -158,24 +159,19 @@ class BackupService:
         return await self._operations.start(target=str(name), session=session, work=work)
 
     async def backup_now(self, session: SessionName, kind: BackupKind | None = None) -> Backup:
-        """Makes a backup in the primary location and waits for it.
+        """Makes a backup in the primary location, or a mirror while that is away; waits for it.
 
         Raises SessionNotFound, SessionNotPaired, StoreLost, StorageUnavailable,
         StorageMisconfigured, QuotaExceeded, BackupCorrupt.
         """
         await self._check_paired(session)
         async with self._turn(session):
-            name = await self._catalog.new_name(session, self._locations.primary)
-            return self._tell(await self._maker.make(name, self._locations.primary, kind, Silent()))
+            return self._tell(await self._make(session, kind))
 
     async def back_up_trash(self, session: Session, store: Path) -> Backup:
         """As `backup_now`, of a store in trash, for `session` as it was with it."""
         async with self._turn(session.name):
-            name = await self._catalog.new_name(session.name, self._locations.primary)
-            source = Source(session, store)
-            return self._tell(
-                await self._maker.make(name, self._locations.primary, None, Silent(), source)
-            )
+            return self._tell(await self._make(session.name, None, Source(session, store)))
 
     async def revoke(self, session: SessionName, fingerprint: str, reason: str) -> None:
         """Marks all present backups of a device as revoked: a restore then needs `force`.
@@ -311,9 +307,21 @@ class BackupService:
 
     async def _save(self, session: SessionName) -> Backup:
         """A copy of what a restore replaces, in the turn of that restore."""
-        name = await self._catalog.new_name(session, self._locations.primary)
-        kind = BackupKind.PRE_RESTORE
-        return await self._maker.make(name, self._locations.primary, kind, Silent())
+        return await self._make(session, BackupKind.PRE_RESTORE)
+
+    async def _make(
+        self, session: SessionName, kind: BackupKind | None, source: Source | None = None
+    ) -> Backup:
+        """A backup in the first location that answers; mirrors are brought up to date later."""
+        away: StorageUnavailable | None = None
+        for place in self._locations.list():
+            try:
+                name = await self._catalog.new_name(session, place.name)
+                return await self._maker.make(name, place.name, kind, Silent(), source)
+            except StorageUnavailable as error:
+                away = away or error
+        assert away is not None  # there is at least one location
+        raise away
 
     async def recover(
         self,

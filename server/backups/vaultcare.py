@@ -6,13 +6,21 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from server.core.clock import Clock
-from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound, VaultBusy
+from server.core.errors import (
+    BackupCorrupt,
+    BackupKeyMissing,
+    BackupNotFound,
+    StorageMisconfigured,
+    StorageUnavailable,
+    VaultBusy,
+)
 from server.core.names import BackupName, SessionName, StorageLocationName
 from server.vault.checking import OnChecked, check
 from server.vault.findings import VaultCheck
 from server.vault.history import Mark, MarkKind, add_mark, read_marks, read_standing
 from server.vault.inventory import names_in_trash, sessions
 from server.vault.model import Backup
+from server.vault.replicating import NotAMirror, Replicated, replicate
 from server.vault.repository import ObjectMissing, Repository
 from server.vault.rounds import Round, Rules, run_round
 from server.vault.storage import storage_errors
@@ -141,6 +149,29 @@ class VaultCare:
             except TurnTaken as error:
                 raise VaultBusy(storage_location=str(location)) from error
 
+    async def replicate(
+        self,
+        source: StorageLocationName,
+        target: StorageLocationName,
+        session: SessionName,
+        *,
+        leading: bool,
+        thorough: bool,
+    ) -> Replicated:
+        """Copies what a location lacks of a session; see `replicating`.
+
+        Raises QuotaExceeded; StorageMisconfigured: the two locations hold different vaults.
+        """
+        ours = await self.catalog.repository(source)
+        theirs = await self.catalog.repository(target)
+        try:
+            async with self._turn(theirs) as turn:
+                return await replicate(
+                    ours, theirs, session, turn, leading=leading, thorough=thorough
+                )
+        except NotAMirror as error:
+            raise StorageMisconfigured(storage_location=str(target)) from error
+
     async def saw(self, location: StorageLocationName, name: BackupName) -> None:
         """Remembers that a backup is there, so that it is missed when it is not."""
         await self.heads.record(await self.catalog.repository(location), name)
@@ -148,12 +179,16 @@ class VaultCare:
     async def _everywhere(self, name: BackupName, step: Step) -> Backup:
         found: Backup | None = None
         for location in self.locations.list():
-            repository = await self.catalog.repository(location.name)
             try:
+                repository = await self.catalog.repository(location.name)
                 async with self._turn(repository) as turn:
                     done = await step(repository, turn)
             except BackupNotFound:
                 continue
+            except StorageUnavailable:
+                if location.primary:
+                    raise
+                continue  # a mirror learns of it when it is back
             found = found or done
         if found is None:
             raise BackupNotFound(name=str(name))
