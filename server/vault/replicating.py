@@ -122,6 +122,7 @@ class _Copier:
         self.target = target
         self._session = session
         self._done = done
+        self._copied: set[str] = set()  # packs
 
     async def copy(self, name: str) -> bool:
         """An object as it is."""
@@ -165,9 +166,29 @@ class _Copier:
         else:
             await self._put(where, sealed)
 
+    async def copy_trashed(self, name: BackupName, packs: Mapping[str, ObjectInfo]) -> None:
+        """A backup in trash with its packs: it can be brought back there, too."""
+        where = objects.trashed(name)
+        try:
+            sealed = await self.source.get(where)
+            discarded = await read_discarded(self.source, name)
+            manifest = await self.source.open_manifest(name, discarded.manifest)
+            for pack in self._lacking(manifest, packs):
+                await self._copy_pack(pack)
+        except (ObjectMissing, BackupKeyMissing, KeyUnknown):
+            return
+        except BackupCorrupt as error:
+            self._done.problems.append(error.message)
+        except ObjectDamaged as error:
+            self._note(error)
+        else:
+            await self._put(where, sealed)
+
     def _lacking(self, manifest: Manifest, packs: Mapping[str, ObjectInfo]) -> Iterable[PackRef]:
         for pack in manifest.layout.packs:
             there = packs.get(objects.pack(self._session, pack.pack_id))
+            if pack.pack_id in self._copied:
+                continue
             if there is None or there.size_bytes != pack.size_bytes:
                 yield pack
 
@@ -181,6 +202,7 @@ class _Copier:
         if hashlib.sha256(data).hexdigest() != pack.sha256:
             raise ObjectDamaged(name, "it is not what was stored")
         await self._put(name, data, replace=True)
+        self._copied.add(pack.pack_id)
 
     async def _put(self, name: str, data: bytes, *, replace: bool = False) -> None:
         sha256 = hashlib.sha256(data).hexdigest()
@@ -228,6 +250,11 @@ async def _discard(copier: _Copier, turn: Turn, here: Listing, there: Listing) -
         if name is None or objects.snapshot(name) in here[objects.SNAPSHOTS]:
             continue
         if objects.snapshot(name) not in there[objects.SNAPSHOTS]:
+            if key not in there[objects.TRASH] and objects.tombstone(name) not in (
+                *here[objects.TOMBSTONES],
+                *there[objects.TOMBSTONES],
+            ):
+                await copier.copy_trashed(name, there[objects.PACKS])
             continue
         with suppress(ObjectMissing, ObjectDamaged, KeyUnknown):
             await read_discarded(copier.source, name)

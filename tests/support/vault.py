@@ -41,12 +41,13 @@ class MovableClock(SystemClock):
 
 
 @asynccontextmanager
-async def open_vault(backend, folder: Path, masters=(MASTER,), clock=None):
+async def open_vault(backend, folder: Path, masters=(MASTER,), clock=None, make=None):
     """A vault in `backend`; `folder` is for images."""
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     async with AsyncStorage(Checked(backend)) as storage, Workers() as workers:
         clock = clock or MovableClock()
-        yield Vault(await Repository.open(HOME, storage, masters, workers, clock), folder, clock)
+        repository = await Repository.open(HOME, storage, masters, workers, clock, make=make)
+        yield Vault(repository, folder, clock)
 
 
 @dataclass
