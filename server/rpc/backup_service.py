@@ -110,6 +110,18 @@ class BackupService(Transfers, PolicyService, KeepingService):
 
         return await self._repeats.once(request, pb.RestoreBackupResponse, restore)
 
+    async def VerifyBackup(
+        self, request: pb.VerifyBackupRequest, _context: Any
+    ) -> pb.VerifyBackupResponse:
+        """Starts a check."""
+        with Checks() as check:
+            wanted = check(validate.backup_or_newest, request.name)
+            level = check(
+                validate.enum_value, request.level, convert_backups.VERIFY_LEVEL_OF, "level"
+            )
+        operation = await self._backups.verify(await self._named(wanted, None), level)
+        return pb.VerifyBackupResponse(operation=convert_backups.operation(operation))
+
     async def _named(self, wanted: BackupWanted, before: datetime | None) -> BackupName:
         return wanted.name or await self._backups.newest_good(wanted.session, before)
 

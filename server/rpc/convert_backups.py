@@ -19,6 +19,7 @@ from server.backups.model import (
     VerifyResult,
 )
 from server.backups.operation import FIELDS, Operation, Result
+from server.backups.verifying import DRILLED
 from server.vault.findings import VaultCheck
 from server.vault.model import Backup, BackupKind, BackupState
 
@@ -32,6 +33,10 @@ CREDENTIAL_FORMATS = numbers(CredentialsFormat, backup_pb2.CredentialFormat, "CR
 CREDENTIAL_FORMAT_OF: dict[int, CredentialsFormat | None] = {
     backup_pb2.CREDENTIAL_FORMAT_UNSPECIFIED: None,
     **{number: form for form, number in CREDENTIAL_FORMATS.items()},
+}
+VERIFY_LEVEL_OF: dict[int, int] = {
+    backup_pb2.VERIFY_LEVEL_UNSPECIFIED: DRILLED,
+    **{number: number - 1 for number in backup_pb2.VerifyLevel.values() if number},
 }
 RESTORE_MODES = numbers(RestoreMode, backup_pb2.RestoreMode, "RESTORE_MODE")
 RESTORE_MODE_OF: dict[int, RestoreMode] = {

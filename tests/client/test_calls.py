@@ -27,6 +27,7 @@ UNARY = {
     "MessageService.SendMessage": lambda c: c.messages.send_text("a", "+1555", "hi"),
     "BackupService.CreateBackup": lambda c: c.backups.create("a"),
     "BackupService.GetBackup": lambda c: c.backups.get("sessions/a/backups/b"),
+    "BackupService.VerifyBackup": lambda c: c.backups.verify("sessions/a/backups/b"),
     "BackupService.GetBackupPolicy": lambda c: c.backups.policy("a"),
     "BackupService.SetBackupPolicy": lambda c: c.backups.reset_policy("a"),
     "BackupService.ImportBackup": lambda c: c.backups.import_file(__file__, "a", "words"),

@@ -8,7 +8,13 @@ import grpc
 import pytest
 from roost.v1 import backup_service_pb2 as pb
 from roost.v1 import maintenance_service_pb2, operation_service_pb2, vault_pb2, vault_service_pb2
-from roost.v1.backup_pb2 import Backup, ImportResult, RecoverResult, RestorePlan
+from roost.v1.backup_pb2 import (
+    VERIFY_LEVEL_ENGINE,
+    Backup,
+    ImportResult,
+    RecoverResult,
+    RestorePlan,
+)
 from roost.v1.operation_pb2 import Operation
 from roost.v1.trash_pb2 import TrashItem, TrashRestoreResult
 from roost_cli import exits
@@ -353,3 +359,19 @@ def test_a_recovery_asks_and_fails_if_one_session_does(apart, cli, monkeypatch):
     assert json.loads(out)["sessions"][0]["message"] == "damaged"
     request = apart.requests(RECOVER)[-1]
     assert (request.dry_run, request.start, request.take_over) == (False, True, True)
+
+
+def test_a_backup_is_verified_level_by_level(apart, cli):
+    """A level that does not pass is named, and is the exit code."""
+    passed = {"level": "VERIFY_LEVEL_MANIFEST", "passed": True}
+    broken = {"level": "VERIFY_LEVEL_PACKS", "problem": "packs/shop/x is missing"}
+    method = "BackupService.VerifyBackup"
+    for steps, expected in [([passed], exits.OK), ([passed, broken], exits.UNHEALTHY)]:
+        apart.answers.clear()
+        started = ends(apart, verify={"backup": GOOD, "steps": steps})
+        apart.answer(method, pb.VerifyBackupResponse(operation=started))
+        code, out, _ = cli("backup", "verify", BACKUP, "--level", "engine")
+        assert code == expected
+    assert "manifest   in order" in out
+    assert "packs      packs/shop/x is missing" in out
+    assert apart.requests(method)[0].level == VERIFY_LEVEL_ENGINE

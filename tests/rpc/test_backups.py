@@ -137,6 +137,35 @@ async def test_a_restore_can_be_planned_and_carried_out(api):
     assert (await api.in_state("ACTIVE")).account.jid == ACCOUNT.jid
 
 
+async def verified(api, name, level=backup_pb2.VERIFY_LEVEL_UNSPECIFIED):
+    """What a check finds."""
+    request = pb.VerifyBackupRequest(name=name, level=level)
+    operation = (await api.backups.VerifyBackup(request)).operation
+    done = (await watched(api, operation.name))[-1]
+    assert done.WhichOneof("result") == "verify", done
+    return done.verify
+
+
+async def test_a_backup_is_verified_up_to_a_level(api, tmp_path):
+    """Each level by itself; damage is named, and stops the check."""
+    await api.pair()
+    backup = await back_up(api)
+    found = await verified(api, f"{NAME}/backups/-")
+    assert found.backup.name == backup.name
+    assert [step.level for step in found.steps] == [1, 2, 3, 4, 5]
+    assert all(step.passed and not step.problem for step in found.steps)
+    some = await verified(api, backup.name, backup_pb2.VERIFY_LEVEL_PACKS)
+    assert len(some.steps) == 2
+    for pack in (tmp_path / "data" / "backups" / "packs").rglob("*"):
+        if pack.is_file():
+            pack.chmod(0o600)
+            pack.write_bytes(pack.read_bytes()[:-1])
+    broken = await verified(api, backup.name)
+    assert [step.passed for step in broken.steps] == [True, False]
+    assert "packs/a/" in broken.steps[-1].problem
+    assert broken.backup.state == Backup.STATE_SUSPECT
+
+
 async def test_the_newest_good_backup_needs_no_name(api):
     """The newest of all, or before a moment; nothing before that is not found."""
     await api.pair()
@@ -252,6 +281,10 @@ async def test_bad_fields_are_named(api):
                 pb.RestoreBackupRequest(name="x/backups/-", before_time={"seconds": 1 << 60})
             ),
             ["name", "before_time"],
+        ),
+        (
+            api.backups.VerifyBackup(pb.VerifyBackupRequest(name="x", level=77)),
+            ["name", "level"],
         ),
         (
             api.backups.ListStorageLocations(pb.ListStorageLocationsRequest(page_size=-1)),

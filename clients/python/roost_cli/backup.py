@@ -4,12 +4,16 @@ from pathlib import Path
 
 import click
 from roost.v1.backup_pb2 import Backup
+from roost_client.backups import Level
 
 from . import backups, keeping, restore, secret
+from .exits import OK, UNHEALTHY
 from .groups import DefaultGroup
 from .progress import follow, transfer
-from .render import backup_text, size
+from .render import backup_text, size, verify_text
 from .shell import Shell, with_server
+
+LEVELS = ["manifest", "packs", "data", "database", "identity", "engine"]
 
 
 @click.group(cls=DefaultGroup)
@@ -37,6 +41,19 @@ def show(shell: Shell, backup: str) -> None:
     """Show one backup."""
     found = shell.roost.backups.get(restore.named(shell, backup))
     shell.show(found, backup_text(found))
+
+
+@command.command()
+@click.argument("backup")
+@click.option("--level", type=click.Choice(LEVELS), help="Each with those before it.")
+@with_server
+def verify(shell: Shell, backup: str, *, level: Level | None) -> int:
+    """Read BACKUP back and check it; without --level as it was when it was made."""
+    name = restore.named(shell, backup)
+    done = follow(shell, shell.roost.backups.verify(name, level=level or "")).verify
+    failed = any(not step.passed for step in done.steps)
+    shell.show(done, verify_text(done))
+    return UNHEALTHY if failed else OK
 
 
 @command.command()

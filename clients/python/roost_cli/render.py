@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from roost.v1.backup_pb2 import Backup, RestoreMode, RestorePlan, VerifyLevel
+from roost.v1.backup_pb2 import Backup, RestoreMode, RestorePlan, VerifyLevel, VerifyResult
 from roost.v1.event_pb2 import Event, ReceiptReceived
 from roost.v1.session_pb2 import Condition, Session
 
@@ -146,6 +146,16 @@ def backup_text(backup: Backup) -> str:
         "purged after": moment(backup.purge_time),
     }
     return "\n".join(f"{label:13} {value}" for label, value in rows.items() if value)
+
+
+def verify_text(result: VerifyResult) -> str:
+    """What checking a backup found, level by level."""
+    lines = [result.backup.name]
+    for step in result.steps:
+        level = VerifyLevel.Name(step.level).removeprefix("VERIFY_LEVEL_").lower()
+        seconds = step.elapsed.ToTimedelta().total_seconds()
+        lines.append(f"  {level:10} {step.problem or 'in order'} ({seconds:.2f} s)")
+    return "\n".join(lines)
 
 
 def plan_text(plan: RestorePlan) -> str:

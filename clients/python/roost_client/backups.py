@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable
 from datetime import datetime
+from typing import Literal
 from uuid import uuid4
 
 from roost.v1 import backup_service_pb2 as pb
@@ -13,7 +14,9 @@ from .names import location_name, session_name
 from .paging import pages
 from .transfers import AsyncTransfers, Mode
 
-__all__ = ["AsyncBackups", "Mode"]
+Level = Literal["", "manifest", "packs", "data", "database", "identity", "engine"]
+
+__all__ = ["AsyncBackups", "Level", "Mode"]
 
 
 class AsyncBackups(AsyncTransfers):
@@ -74,6 +77,18 @@ class AsyncBackups(AsyncTransfers):
         return (
             await self._rpc.unary("BackupService.PinBackup", request, pb.PinBackupResponse)
         ).backup
+
+    async def verify(self, backup: str, *, level: Level = "") -> Operation:
+        """Starts to read a backup back and to check it; without a level as when it was made.
+
+        The operation succeeds whatever the check finds: see its `verify`.
+        """
+        request = pb.VerifyBackupRequest(
+            name=backup, level=f"VERIFY_LEVEL_{level.upper() or 'UNSPECIFIED'}"
+        )
+        return (
+            await self._rpc.unary("BackupService.VerifyBackup", request, pb.VerifyBackupResponse)
+        ).operation
 
     async def plan_restore(
         self,

@@ -55,6 +55,7 @@ class Backups(Group):
     delete = Blocking(AsyncBackups.delete)
     undelete = Blocking(AsyncBackups.undelete)
     pin = Blocking(AsyncBackups.pin)
+    verify = Blocking(AsyncBackups.verify)
     plan_restore = Blocking(AsyncBackups.plan_restore)
     restore = Blocking(AsyncBackups.restore)
     locations = Iterating(AsyncBackups.locations)

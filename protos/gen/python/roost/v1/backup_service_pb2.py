@@ -28,7 +28,7 @@ from roost.v1 import operation_pb2 as roost_dot_v1_dot_operation__pb2
 from roost.v1 import vault_pb2 as roost_dot_v1_dot_vault__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1droost/v1/backup_service.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15roost/v1/backup.proto\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"S\n\x13\x43reateBackupRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10storage_location\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\">\n\x14\x43reateBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\" \n\x10GetBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x11GetBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"a\n\x12ListBackupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x04 \x01(\x08\"Q\n\x13ListBackupsResponse\x12!\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x10.roost.v1.Backup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x04mode\x18\x05 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\r\n\x05start\x18\x08 \x01(\x08\x12\x11\n\ttake_over\x18\t \x01(\x08\x12/\n\x0b\x62\x65\x66ore_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x15RestoreBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.roost.v1.RestorePlan\"#\n\x13\x44\x65leteBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x14\x44\x65leteBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"%\n\x15UndeleteBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x16UndeleteBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"0\n\x10PinBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06pinned\x18\x02 \x01(\x08\"5\n\x11PinBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"7\n\x13\x45xportBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\"\xa7\x01\n\x14\x45xportBackupResponse\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.roost.v1.ExportBackupResponse.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a=\n\x06Header\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\x12\x11\n\tfile_name\x18\x02 \x01(\tB\x06\n\x04part\"\xae\x01\n\x13ImportBackupRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.roost.v1.ImportBackupRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x46\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x18\n\x10storage_location\x18\x03 \x01(\tB\x06\n\x04part\"8\n\x14ImportBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"\xb0\x04\n\x18ImportCredentialsRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).roost.v1.ImportCredentialsRequest.HeaderH\x00\x12\x37\n\x04\x66ile\x18\x02 \x01(\x0b\x32\'.roost.v1.ImportCredentialsRequest.FileH\x00\x1a\xc0\x02\n\x06Header\x12\x0f\n\x07session\x18\x01 \x01(\t\x12*\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.roost.v1.CredentialFormat\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x16\n\x0esource_stopped\x18\x04 \x01(\x08\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x14\n\x0c\x64isplay_name\x18\x07 \x01(\t\x12\x45\n\x06labels\x18\x08 \x03(\x0b\x32\x35.roost.v1.ImportCredentialsRequest.Header.LabelsEntry\x12\x11\n\tproxy_url\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aS\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0bmodify_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x06\n\x04part\"C\n\x19ImportCredentialsResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"(\n\x16GetBackupPolicyRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"A\n\x17GetBackupPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\"O\n\x16SetBackupPolicyRequest\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\x12\r\n\x05reset\x18\x02 \x01(\x08\"A\n\x17SetBackupPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\"D\n\x1bListStorageLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x1cListStorageLocationsResponse\x12\x34\n\x11storage_locations\x18\x01 \x03(\x0b\x32\x19.roost.v1.StorageLocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc5\x08\n\rBackupService\x12M\n\x0c\x43reateBackup\x12\x1d.roost.v1.CreateBackupRequest\x1a\x1e.roost.v1.CreateBackupResponse\x12\x44\n\tGetBackup\x12\x1a.roost.v1.GetBackupRequest\x1a\x1b.roost.v1.GetBackupResponse\x12J\n\x0bListBackups\x12\x1c.roost.v1.ListBackupsRequest\x1a\x1d.roost.v1.ListBackupsResponse\x12P\n\rRestoreBackup\x12\x1e.roost.v1.RestoreBackupRequest\x1a\x1f.roost.v1.RestoreBackupResponse\x12O\n\x0c\x45xportBackup\x12\x1d.roost.v1.ExportBackupRequest\x1a\x1e.roost.v1.ExportBackupResponse0\x01\x12O\n\x0cImportBackup\x12\x1d.roost.v1.ImportBackupRequest\x1a\x1e.roost.v1.ImportBackupResponse(\x01\x12^\n\x11ImportCredentials\x12\".roost.v1.ImportCredentialsRequest\x1a#.roost.v1.ImportCredentialsResponse(\x01\x12M\n\x0c\x44\x65leteBackup\x12\x1d.roost.v1.DeleteBackupRequest\x1a\x1e.roost.v1.DeleteBackupResponse\x12S\n\x0eUndeleteBackup\x12\x1f.roost.v1.UndeleteBackupRequest\x1a .roost.v1.UndeleteBackupResponse\x12\x44\n\tPinBackup\x12\x1a.roost.v1.PinBackupRequest\x1a\x1b.roost.v1.PinBackupResponse\x12V\n\x0fGetBackupPolicy\x12 .roost.v1.GetBackupPolicyRequest\x1a!.roost.v1.GetBackupPolicyResponse\x12V\n\x0fSetBackupPolicy\x12 .roost.v1.SetBackupPolicyRequest\x1a!.roost.v1.SetBackupPolicyResponse\x12\x65\n\x14ListStorageLocations\x12%.roost.v1.ListStorageLocationsRequest\x1a&.roost.v1.ListStorageLocationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1droost/v1/backup_service.proto\x12\x08roost.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15roost/v1/backup.proto\x1a\x18roost/v1/operation.proto\x1a\x14roost/v1/vault.proto\"S\n\x13\x43reateBackupRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10storage_location\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\">\n\x14\x43reateBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\" \n\x10GetBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x11GetBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"a\n\x12ListBackupsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x04 \x01(\x08\"Q\n\x13ListBackupsResponse\x12!\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x10.roost.v1.Backup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x14RestoreBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0etarget_session\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x04mode\x18\x05 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\r\n\x05start\x18\x08 \x01(\x08\x12\x11\n\ttake_over\x18\t \x01(\x08\x12/\n\x0b\x62\x65\x66ore_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x15RestoreBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.roost.v1.RestorePlan\"#\n\x13\x44\x65leteBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x14\x44\x65leteBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"%\n\x15UndeleteBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x16UndeleteBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"0\n\x10PinBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06pinned\x18\x02 \x01(\x08\"5\n\x11PinBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"I\n\x13VerifyBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05level\x18\x02 \x01(\x0e\x32\x15.roost.v1.VerifyLevel\">\n\x14VerifyBackupResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"7\n\x13\x45xportBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\"\xa7\x01\n\x14\x45xportBackupResponse\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32%.roost.v1.ExportBackupResponse.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a=\n\x06Header\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\x12\x11\n\tfile_name\x18\x02 \x01(\tB\x06\n\x04part\"\xae\x01\n\x13ImportBackupRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.roost.v1.ImportBackupRequest.HeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x1a\x46\n\x06Header\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\npassphrase\x18\x02 \x01(\t\x12\x18\n\x10storage_location\x18\x03 \x01(\tB\x06\n\x04part\"8\n\x14ImportBackupResponse\x12 \n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x10.roost.v1.Backup\"\xb0\x04\n\x18ImportCredentialsRequest\x12;\n\x06header\x18\x01 \x01(\x0b\x32).roost.v1.ImportCredentialsRequest.HeaderH\x00\x12\x37\n\x04\x66ile\x18\x02 \x01(\x0b\x32\'.roost.v1.ImportCredentialsRequest.FileH\x00\x1a\xc0\x02\n\x06Header\x12\x0f\n\x07session\x18\x01 \x01(\t\x12*\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.roost.v1.CredentialFormat\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.roost.v1.RestoreMode\x12\x16\n\x0esource_stopped\x18\x04 \x01(\x08\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x14\n\x0c\x64isplay_name\x18\x07 \x01(\t\x12\x45\n\x06labels\x18\x08 \x03(\x0b\x32\x35.roost.v1.ImportCredentialsRequest.Header.LabelsEntry\x12\x11\n\tproxy_url\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aS\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0bmodify_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x42\x06\n\x04part\"C\n\x19ImportCredentialsResponse\x12&\n\toperation\x18\x01 \x01(\x0b\x32\x13.roost.v1.Operation\"(\n\x16GetBackupPolicyRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"A\n\x17GetBackupPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\"O\n\x16SetBackupPolicyRequest\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\x12\r\n\x05reset\x18\x02 \x01(\x08\"A\n\x17SetBackupPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.roost.v1.BackupPolicy\"D\n\x1bListStorageLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x1cListStorageLocationsResponse\x12\x34\n\x11storage_locations\x18\x01 \x03(\x0b\x32\x19.roost.v1.StorageLocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x94\t\n\rBackupService\x12M\n\x0c\x43reateBackup\x12\x1d.roost.v1.CreateBackupRequest\x1a\x1e.roost.v1.CreateBackupResponse\x12\x44\n\tGetBackup\x12\x1a.roost.v1.GetBackupRequest\x1a\x1b.roost.v1.GetBackupResponse\x12J\n\x0bListBackups\x12\x1c.roost.v1.ListBackupsRequest\x1a\x1d.roost.v1.ListBackupsResponse\x12P\n\rRestoreBackup\x12\x1e.roost.v1.RestoreBackupRequest\x1a\x1f.roost.v1.RestoreBackupResponse\x12M\n\x0cVerifyBackup\x12\x1d.roost.v1.VerifyBackupRequest\x1a\x1e.roost.v1.VerifyBackupResponse\x12O\n\x0c\x45xportBackup\x12\x1d.roost.v1.ExportBackupRequest\x1a\x1e.roost.v1.ExportBackupResponse0\x01\x12O\n\x0cImportBackup\x12\x1d.roost.v1.ImportBackupRequest\x1a\x1e.roost.v1.ImportBackupResponse(\x01\x12^\n\x11ImportCredentials\x12\".roost.v1.ImportCredentialsRequest\x1a#.roost.v1.ImportCredentialsResponse(\x01\x12M\n\x0c\x44\x65leteBackup\x12\x1d.roost.v1.DeleteBackupRequest\x1a\x1e.roost.v1.DeleteBackupResponse\x12S\n\x0eUndeleteBackup\x12\x1f.roost.v1.UndeleteBackupRequest\x1a .roost.v1.UndeleteBackupResponse\x12\x44\n\tPinBackup\x12\x1a.roost.v1.PinBackupRequest\x1a\x1b.roost.v1.PinBackupResponse\x12V\n\x0fGetBackupPolicy\x12 .roost.v1.GetBackupPolicyRequest\x1a!.roost.v1.GetBackupPolicyResponse\x12V\n\x0fSetBackupPolicy\x12 .roost.v1.SetBackupPolicyRequest\x1a!.roost.v1.SetBackupPolicyResponse\x12\x65\n\x14ListStorageLocations\x12%.roost.v1.ListStorageLocationsRequest\x1a&.roost.v1.ListStorageLocationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,40 +65,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PINBACKUPREQUEST']._serialized_end=1146
   _globals['_PINBACKUPRESPONSE']._serialized_start=1148
   _globals['_PINBACKUPRESPONSE']._serialized_end=1201
-  _globals['_EXPORTBACKUPREQUEST']._serialized_start=1203
-  _globals['_EXPORTBACKUPREQUEST']._serialized_end=1258
-  _globals['_EXPORTBACKUPRESPONSE']._serialized_start=1261
-  _globals['_EXPORTBACKUPRESPONSE']._serialized_end=1428
-  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_start=1359
-  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_end=1420
-  _globals['_IMPORTBACKUPREQUEST']._serialized_start=1431
-  _globals['_IMPORTBACKUPREQUEST']._serialized_end=1605
-  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_start=1527
-  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_end=1597
-  _globals['_IMPORTBACKUPRESPONSE']._serialized_start=1607
-  _globals['_IMPORTBACKUPRESPONSE']._serialized_end=1663
-  _globals['_IMPORTCREDENTIALSREQUEST']._serialized_start=1666
-  _globals['_IMPORTCREDENTIALSREQUEST']._serialized_end=2226
-  _globals['_IMPORTCREDENTIALSREQUEST_HEADER']._serialized_start=1813
-  _globals['_IMPORTCREDENTIALSREQUEST_HEADER']._serialized_end=2133
-  _globals['_IMPORTCREDENTIALSREQUEST_HEADER_LABELSENTRY']._serialized_start=2088
-  _globals['_IMPORTCREDENTIALSREQUEST_HEADER_LABELSENTRY']._serialized_end=2133
-  _globals['_IMPORTCREDENTIALSREQUEST_FILE']._serialized_start=2135
-  _globals['_IMPORTCREDENTIALSREQUEST_FILE']._serialized_end=2218
-  _globals['_IMPORTCREDENTIALSRESPONSE']._serialized_start=2228
-  _globals['_IMPORTCREDENTIALSRESPONSE']._serialized_end=2295
-  _globals['_GETBACKUPPOLICYREQUEST']._serialized_start=2297
-  _globals['_GETBACKUPPOLICYREQUEST']._serialized_end=2337
-  _globals['_GETBACKUPPOLICYRESPONSE']._serialized_start=2339
-  _globals['_GETBACKUPPOLICYRESPONSE']._serialized_end=2404
-  _globals['_SETBACKUPPOLICYREQUEST']._serialized_start=2406
-  _globals['_SETBACKUPPOLICYREQUEST']._serialized_end=2485
-  _globals['_SETBACKUPPOLICYRESPONSE']._serialized_start=2487
-  _globals['_SETBACKUPPOLICYRESPONSE']._serialized_end=2552
-  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_start=2554
-  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_end=2622
-  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_start=2624
-  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_end=2733
-  _globals['_BACKUPSERVICE']._serialized_start=2736
-  _globals['_BACKUPSERVICE']._serialized_end=3829
+  _globals['_VERIFYBACKUPREQUEST']._serialized_start=1203
+  _globals['_VERIFYBACKUPREQUEST']._serialized_end=1276
+  _globals['_VERIFYBACKUPRESPONSE']._serialized_start=1278
+  _globals['_VERIFYBACKUPRESPONSE']._serialized_end=1340
+  _globals['_EXPORTBACKUPREQUEST']._serialized_start=1342
+  _globals['_EXPORTBACKUPREQUEST']._serialized_end=1397
+  _globals['_EXPORTBACKUPRESPONSE']._serialized_start=1400
+  _globals['_EXPORTBACKUPRESPONSE']._serialized_end=1567
+  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_start=1498
+  _globals['_EXPORTBACKUPRESPONSE_HEADER']._serialized_end=1559
+  _globals['_IMPORTBACKUPREQUEST']._serialized_start=1570
+  _globals['_IMPORTBACKUPREQUEST']._serialized_end=1744
+  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_start=1666
+  _globals['_IMPORTBACKUPREQUEST_HEADER']._serialized_end=1736
+  _globals['_IMPORTBACKUPRESPONSE']._serialized_start=1746
+  _globals['_IMPORTBACKUPRESPONSE']._serialized_end=1802
+  _globals['_IMPORTCREDENTIALSREQUEST']._serialized_start=1805
+  _globals['_IMPORTCREDENTIALSREQUEST']._serialized_end=2365
+  _globals['_IMPORTCREDENTIALSREQUEST_HEADER']._serialized_start=1952
+  _globals['_IMPORTCREDENTIALSREQUEST_HEADER']._serialized_end=2272
+  _globals['_IMPORTCREDENTIALSREQUEST_HEADER_LABELSENTRY']._serialized_start=2227
+  _globals['_IMPORTCREDENTIALSREQUEST_HEADER_LABELSENTRY']._serialized_end=2272
+  _globals['_IMPORTCREDENTIALSREQUEST_FILE']._serialized_start=2274
+  _globals['_IMPORTCREDENTIALSREQUEST_FILE']._serialized_end=2357
+  _globals['_IMPORTCREDENTIALSRESPONSE']._serialized_start=2367
+  _globals['_IMPORTCREDENTIALSRESPONSE']._serialized_end=2434
+  _globals['_GETBACKUPPOLICYREQUEST']._serialized_start=2436
+  _globals['_GETBACKUPPOLICYREQUEST']._serialized_end=2476
+  _globals['_GETBACKUPPOLICYRESPONSE']._serialized_start=2478
+  _globals['_GETBACKUPPOLICYRESPONSE']._serialized_end=2543
+  _globals['_SETBACKUPPOLICYREQUEST']._serialized_start=2545
+  _globals['_SETBACKUPPOLICYREQUEST']._serialized_end=2624
+  _globals['_SETBACKUPPOLICYRESPONSE']._serialized_start=2626
+  _globals['_SETBACKUPPOLICYRESPONSE']._serialized_end=2691
+  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_start=2693
+  _globals['_LISTSTORAGELOCATIONSREQUEST']._serialized_end=2761
+  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_start=2763
+  _globals['_LISTSTORAGELOCATIONSRESPONSE']._serialized_end=2872
+  _globals['_BACKUPSERVICE']._serialized_start=2875
+  _globals['_BACKUPSERVICE']._serialized_end=4047
 # @@protoc_insertion_point(module_scope)

@@ -128,6 +128,20 @@ class PinBackupResponse(_message.Message):
     backup: _backup_pb2.Backup
     def __init__(self, backup: _Optional[_Union[_backup_pb2.Backup, _Mapping]] = ...) -> None: ...
 
+class VerifyBackupRequest(_message.Message):
+    __slots__ = ("name", "level")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    level: _backup_pb2.VerifyLevel
+    def __init__(self, name: _Optional[str] = ..., level: _Optional[_Union[_backup_pb2.VerifyLevel, str]] = ...) -> None: ...
+
+class VerifyBackupResponse(_message.Message):
+    __slots__ = ("operation",)
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: _operation_pb2.Operation
+    def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ...) -> None: ...
+
 class ExportBackupRequest(_message.Message):
     __slots__ = ("name", "passphrase")
     NAME_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,11 @@ class BackupServiceStub:
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.SerializeToString,
                 response_deserializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.FromString,
                 _registered_method=True)
+        self.VerifyBackup = channel.unary_unary(
+                '/roost.v1.BackupService/VerifyBackup',
+                request_serializer=roost_dot_v1_dot_backup__service__pb2.VerifyBackupRequest.SerializeToString,
+                response_deserializer=roost_dot_v1_dot_backup__service__pb2.VerifyBackupResponse.FromString,
+                _registered_method=True)
         self.ExportBackup = channel.unary_stream(
                 '/roost.v1.BackupService/ExportBackup',
                 request_serializer=roost_dot_v1_dot_backup__service__pb2.ExportBackupRequest.SerializeToString,
@@ -129,6 +134,13 @@ class BackupServiceServicer:
 
     def RestoreBackup(self, request, context):
         """Starts a restore, or plans one; the session must not be running.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyBackup(self, request, context):
+        """Starts to read a backup back and to check it, as thoroughly as is wanted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,6 +231,11 @@ def add_BackupServiceServicer_to_server(servicer, server):
                     servicer.RestoreBackup,
                     request_deserializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.FromString,
                     response_serializer=roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.SerializeToString,
+            ),
+            'VerifyBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBackup,
+                    request_deserializer=roost_dot_v1_dot_backup__service__pb2.VerifyBackupRequest.FromString,
+                    response_serializer=roost_dot_v1_dot_backup__service__pb2.VerifyBackupResponse.SerializeToString,
             ),
             'ExportBackup': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportBackup,
@@ -375,6 +392,33 @@ class BackupService:
             '/roost.v1.BackupService/RestoreBackup',
             roost_dot_v1_dot_backup__service__pb2.RestoreBackupRequest.SerializeToString,
             roost_dot_v1_dot_backup__service__pb2.RestoreBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/roost.v1.BackupService/VerifyBackup',
+            roost_dot_v1_dot_backup__service__pb2.VerifyBackupRequest.SerializeToString,
+            roost_dot_v1_dot_backup__service__pb2.VerifyBackupResponse.FromString,
             options,
             channel_credentials,
             insecure,
