@@ -22,6 +22,7 @@ from .backups.locations import Locations
 from .backups.mirroring import Mirrors
 from .backups.operations import Operations
 from .backups.policies import BackupPolicy, Policies
+from .backups.ports import Unfenced
 from .backups.scratch import Scratch
 from .backups.service import BackupService
 from .backups.trashing import TrashRoom
@@ -202,6 +203,7 @@ async def running(
             clock=clock,
             template=template,
             back_up=backups.backup_now,
+            fence=fencing or Unfenced(),
         )
         broker = Broker(events, registry)
         interceptor = CallInterceptor(key, log_calls=settings.log.level == "DEBUG")

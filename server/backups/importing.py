@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -19,7 +19,7 @@ from .imports.convert import convert
 from .imports.model import Converted, ImportRequest, ImportResult
 from .operation import Operation
 from .operations import Operations, Report
-from .ports import Sessions
+from .ports import Fence, Sessions, Unfenced
 from .scratch import Scratch
 
 logger = structlog.get_logger(__name__)
@@ -43,6 +43,7 @@ class Importer:
     clock: Clock
     template: Path
     back_up: BackUp
+    fence: Fence = field(default_factory=Unfenced)
 
     def check(self, request: ImportRequest) -> None:
         """What can be refused before an operation is made of it.
@@ -62,10 +63,11 @@ class Importer:
         One that this server does not know is made, once the files have turned out to be good.
 
         Raises as `check`, and CredentialsInvalid, ExactImportUnsafe, OperationInProgress;
-        SessionWrongState also when another session is running with the same credentials.
+        SessionWrongState also when another session is running with the same credentials;
+        SessionLeased when another server runs the session.
         """
         target, size = request.target, sum(len(file.data) for file in request.files)
-        async with AsyncExitStack() as stack:
+        async with self.fence.claiming(target), AsyncExitStack() as stack:
             held = None
             if self._find(target) is not None:
                 hold = self.sessions.hold(target, str(report.operation))

@@ -133,8 +133,10 @@ class Recoverer:
         if wanted.dry_run:
             return RecoveredSession(session=name, outcome=Outcome.PLANNED, plan=plan)
         before = self._find(name)
-        async with self.turn(name):
-            restored = await self._restore(repository, candidates, name, wanted, operation)
+        newest = candidates[0].manifest.name
+        claim = self.restorer.claiming(newest, name, take_over=wanted.take_over)
+        async with claim, self.turn(name):
+            restored = await self._restore(repository, candidates, name, operation)
         if not wanted.start:
             return RecoveredSession(session=name, outcome=Outcome.RESTORED, plan=restored.plan)
         plan = replace(restored.plan, start=True)
@@ -160,7 +162,6 @@ class Recoverer:
         repository: Repository,
         candidates: Sequence[Standing],
         name: SessionName,
-        wanted: Recovery,
         operation: OperationName,
     ) -> RestoreResult:
         """The newest copy that turns out to be whole."""
@@ -174,7 +175,6 @@ class Recoverer:
                     RestoreMode.AUTO,
                     Quietly(operation),
                     force=False,
-                    take_over=wanted.take_over,
                 )
             except BackupCorrupt as error:
                 logger.exception("session.copy_damaged", backup=error.backup, object=error.object)

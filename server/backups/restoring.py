@@ -1,7 +1,7 @@
 """Carrying out one restore."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from server.core.errors import (
     SessionNotFound,
     SessionWrongState,
 )
-from server.core.names import SessionName
+from server.core.names import BackupName, SessionName
 from server.sessions.model import Session, State
 from server.vault.history import Standing
 from server.vault.manifest import Manifest
@@ -87,6 +87,21 @@ class Restorer:
         store = self.sessions.store_path(target)
         return store is not None and await self.workers.run(store.exists)
 
+    @asynccontextmanager
+    async def claiming(
+        self, backup: BackupName, target: SessionName, *, take_over: bool = False
+    ) -> AsyncIterator[None]:
+        """No other server may run `target`, nor the session that the backup is of.
+
+        Waiting for another server that has to stop it first may take a minute: enter this before
+        anything that others wait for. Raises SessionLeased, StorageUnavailable.
+        """
+        async with AsyncExitStack() as stack:
+            for name in dict.fromkeys((backup.session, target)):
+                claim = self.fence.claiming(name, take_over=take_over)
+                await stack.enter_async_context(claim)
+            yield
+
     async def restore(
         self,
         repository: Repository,
@@ -96,22 +111,15 @@ class Restorer:
         report: Report,
         *,
         force: bool,
-        take_over: bool = False,
     ) -> RestoreResult:
-        """Restores; the session is held meanwhile, so the plan made here is the one carried out.
+        """Restores, within `claiming`.
 
-        The credentials are claimed under the name they were backed up from, too: that session may
-        run on another server.
-
-        A session that this server does not know is made last, so that a failed restore leaves
-        nothing behind.
+        The session is held meanwhile, so the plan made here is the one carried out. A session that
+        this server does not know is made last, so that a failed restore leaves nothing behind.
         """
         manifest = standing.manifest
         total = manifest.layout.image_bytes
         async with AsyncExitStack() as stack:
-            for name in dict.fromkeys((manifest.name.session, target)):
-                claim = self.fence.claiming(name, take_over=take_over)
-                await stack.enter_async_context(claim)
             held = None
             if self._find(target) is not None:
                 hold = self.sessions.hold(target, str(report.operation))

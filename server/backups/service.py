@@ -286,10 +286,11 @@ class BackupService:
                 await self._fence.check(each)
 
         async def work(report: Report) -> RestoreResult:
-            async with self._turn(into):
+            claim = self._restorer.claiming(name, into, take_over=take_over)
+            async with claim, self._turn(into):
                 before = self._find(into)
                 result = await self._restorer.restore(
-                    repository, standing, into, mode, report, force=force, take_over=take_over
+                    repository, standing, into, mode, report, force=force
                 )
             if not start:
                 return result

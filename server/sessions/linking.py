@@ -237,6 +237,7 @@ class Linking(Runner):
 
     async def _finish_unlink(self, leaving: Leaving, condition: Condition) -> None:
         self._cancel_retry()
+        self._services.permit.left(self._name)
         leaving.succeed(await self._revoke(condition, desired=DesiredState.STOPPED))
 
     async def _delete(self, leaving: Leaving) -> None:
@@ -268,6 +269,7 @@ class Linking(Runner):
             purge_time=now + self._config.trash_time,
         )
         await self._files.discard_session(self._name)
+        self._services.permit.left(self._name)
         leaving.succeed(session)
 
 
