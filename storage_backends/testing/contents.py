@@ -84,6 +84,14 @@ class ContentTests(SuiteFixtures):
             end = None if length is None else offset + length
             assert backend.get("a", offset=offset, length=length) == data[offset:end]
 
+    def test_range_of_large_object(self, backend: StorageBackend) -> None:
+        """Ranges of megabytes are as exact as those of bytes, wherever they begin and end."""
+        data = b"".join(number.to_bytes(4, "big") for number in range(3 << 18))
+        backend.put("a", data)
+        for offset, length in ((1, None), ((1 << 20) - 1, (1 << 20) + 2), (1 << 20, 1 << 20)):
+            end = None if length is None else offset + length
+            assert backend.get("a", offset=offset, length=length) == data[offset:end]
+
     def test_range_of_empty_object(self, backend: StorageBackend) -> None:
         """Any range of an empty object is empty."""
         backend.put("a", b"")

@@ -19,6 +19,7 @@ from storage_backends.errors import (
     BackendUnavailable,
     ObjectCorrupt,
     ObjectExists,
+    ObjectNotFound,
     QuotaExceeded,
     StorageError,
 )
@@ -162,6 +163,28 @@ def test_damage_on_the_way(postgres, postgres_url, is_bare):
             error = attempt(backend.get, "a")
             assert error is (None if is_bare else ObjectCorrupt)
             assert len(list(backend.list())) == (1 if is_bare else 2)
+
+
+def test_large_object_is_replaced_while_it_is_read(backend):
+    """It is read in pieces, and all of them are of the same object, or it has gone."""
+    size = 3 << 20
+    backend.put("a", b"0" * size)
+
+    def write():
+        for number in range(12):
+            backend.put("a", b"%d" % (number % 10) * size)
+        backend.delete("a")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while (error := attempt(lambda: assert_uniform(backend.get("a"), size))) is None:
+            pass
+        writing.result(timeout=60)
+    assert error is ObjectNotFound
+
+
+def assert_uniform(data, size):
+    assert data == data[:1] * size
 
 
 def test_damage_at_rest(backend, execute):
