@@ -194,6 +194,7 @@ async def running(
                 scratch=scratch,
                 clock=clock,
                 saved_devices=backups.saved_devices,
+                fence=fencing,
             )
         )
         importer = Importer(

@@ -4,7 +4,6 @@ What is purged is gone: so its time in trash must be over, and the vault must ha
 of every device in it. Whatever is in doubt stays.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
@@ -36,7 +35,7 @@ from .identity import Device, read_devices
 from .model import TrashRestoreResult
 from .operation import Operation
 from .operations import Operations, Report
-from .ports import Sessions
+from .ports import Fence, Sessions, Unfenced
 from .rekeying import protect, rekey
 from .scratch import Scratch
 from .snapshot import StoreUnreadable, existing, take
@@ -46,7 +45,6 @@ logger = structlog.get_logger(__name__)
 
 IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
 RUNNING = frozenset(State) - IDLE - {State.DELETED}
-WAL = "-wal"
 
 
 class TrashedSessions(Sessions, Protocol):
@@ -88,6 +86,7 @@ class TrashRoom:
         scratch: Scratch,
         clock: Clock,
         saved_devices: Callable[[], Awaitable[AbstractSet[str]]],
+        fence: Fence | None = None,
         config: TrashConfig | None = None,
     ) -> None:
         self._trash = Trash(folder)
@@ -96,6 +95,7 @@ class TrashRoom:
         self._scratch = scratch
         self._clock = clock
         self._saved_devices = saved_devices
+        self._fence = fence or Unfenced()
         self._config = config or TrashConfig()
         self._workers = Workers(1)
 
@@ -126,11 +126,13 @@ class TrashRoom:
         """Starts to bring an item back; the session is left stopped.
 
         Raises TrashItemNotFound, TrashItemUnusable, SessionWrongState, CredentialsExist (not with
-        `force`), OperationInProgress.
+        `force`), OperationInProgress, SessionLeased.
         """
         item = await self._find(name)
         session = _session_of(item)
         is_deleted = await self._check(item, session, force=force)
+        if not is_deleted:
+            await self._fence.check(session)
 
         async def work(report: Report) -> TrashRestoreResult:
             report("INSTALLING", 0, item.size_bytes)
@@ -163,6 +165,7 @@ class TrashRoom:
         A session that this server does not know is made last.
         """
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._fence.claiming(name))
             held = None
             if not self._is_new(name):
                 hold = self._sessions.hold(name, str(report.operation))
@@ -234,8 +237,7 @@ class TrashRoom:
             return Verdict(item=item, kept_because="its note cannot be read")
         if not is_due:
             return Verdict(item=item, kept_because="its time in trash is not over", purge_time=time)
-        with self._scratch.folder() as folder:
-            devices = await self._workers.run(_devices_in, item, folder)
+        devices = await self._workers.run(_devices_in, item)
         why = ""
         if devices is None:
             why = "a store in it cannot be read and may hold keys"
@@ -274,16 +276,6 @@ def _check_idle(session: Session) -> None:
         )
 
 
-def _copy(store: Path, folder: Path) -> Path:
-    """The store with its WAL: SQLite changes what it opens, and trash is left as it is."""
-    target = folder / f"copy-{store.parent.name}.db"
-    shutil.copyfile(store, target)
-    wal = store.with_name(store.name + WAL)
-    if wal.exists():
-        shutil.copyfile(wal, target.with_name(target.name + WAL))
-    return target
-
-
 def _prepare(item: TrashItem, folder: Path) -> Device:
     """Makes `store.db` in `folder` of the newest store in the item."""
     stores = item.stores()
@@ -291,7 +283,7 @@ def _prepare(item: TrashItem, folder: Path) -> Device:
         raise TrashItemUnusable(name=str(item.name), problem="there is no store in it")
     target = folder / "store.db"
     try:
-        take(_copy(stores[0], folder), target)
+        take(stores[0], target)
     except (StoreUnreadable, sqlite3.Error) as error:
         raise TrashItemUnusable(name=str(item.name), problem="the store is damaged") from error
     _drill(item, target)
@@ -307,14 +299,14 @@ def _drill(item: TrashItem, store: Path) -> Device:
     return findings.device
 
 
-def _devices_in(item: TrashItem, folder: Path) -> AbstractSet[str] | None:
+def _devices_in(item: TrashItem) -> AbstractSet[str] | None:
     """The fingerprints of the devices in an item; None: a store in it cannot be read."""
     found = set()
     for store in item.stores():
         if not store.stat().st_size:
             continue
         try:
-            with existing(_copy(store, folder)) as connection:
+            with existing(store) as connection:
                 found |= {device.fingerprint for device in read_devices(connection)}
         except (sqlite3.Error, ValueError, TypeError):
             return None
