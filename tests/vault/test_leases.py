@@ -1,10 +1,10 @@
 """Who may run a session, agreed in a shared storage."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import threading
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +14,13 @@ from server.vault.heartbeats import Identity
 from server.vault.leases import IdentityBusy, IdentityTaken, Leases
 from storage_backends.errors import BackendUnavailable
 from storage_backends.faults import Fault, Faulty
-from storage_backends.file import FileBackend, FileConfig
 from storage_backends.layers import Layer
 from storage_backends.memory import MemoryBackend, MemorySpace
+from storage_backends.registry import Registry
+from storage_backends.registry import stack as wrapped
 from storage_backends.threaded import AsyncStorage
 from tests.support.clock import FakeClock
+from tests.support.s3 import ACCESS_KEY, BUCKET, SECRET_KEY
 
 TTL = 60.0
 PATIENCE = 66.0  # the ttl, clock drift, and the time to stop
@@ -486,20 +488,81 @@ async def test_two_servers_at_the_same_moment(world):
         assert sum(task.result() for task in running) == 1
 
 
-async def test_it_works_on_files(tmp_path: Path):
-    """The backend that most people begin with."""
+@pytest.fixture(params=["file", "postgresql", "s3"])
+def url(request, tmp_path, monkeypatch):
+    """Where servers really meet."""
+    if request.param == "file":
+        return tmp_path.as_uri()
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres").create_database()
+    s3 = request.getfixturevalue("s3")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    return f"s3://{BUCKET}/{s3.fresh_prefix()}?endpoint={s3.endpoint}&region=us-east-1"
+
+
+async def test_it_works_where_servers_really_meet(url):
+    """Each with a connection of its own; of those who come at the same moment one wins."""
     clock = FakeClock()
-    async with AsyncStorage(FileBackend(FileConfig(root=tmp_path))) as storage:
-
-        async def get():
-            return storage
-
-        a = Leases(get, Identity(server="a", instance="a1", place="a"), clock)
-        b = Leases(get, Identity(server="b", instance="b1", place="b"), clock)
+    async with AsyncExitStack() as stack:
+        servers = []
+        for name in "abc":
+            backend = wrapped(Registry.with_plugins().create(url))
+            storage = await stack.enter_async_context(AsyncStorage(backend))
+            identity = Identity(server=name, instance=f"{name}1", place=name)
+            servers.append(Leases(given(storage), identity, clock))
+        for number in range(5):
+            wins = []
+            async with asyncio.TaskGroup() as tasks:
+                for leases in servers:
+                    tasks.create_task(attempt(leases, SessionName(f"s{number}"), wins))
+            assert len(wins) == 1
+        a, b, _ = servers
         await a.resume(ANN)
         with pytest.raises(SessionLeased):
             await b.claim(ANN)
         clock.advance(PATIENCE)
         await b.claim(ANN)
         await a.beat()
+        assert ANN in a.take_lost()
+
+
+def given(storage):
+    async def get():
+        return storage
+
+    return get
+
+
+async def attempt(leases, session, wins):
+    with suppress(SessionLeased):
+        await leases.resume(session)
+        wins.append(leases)
+
+
+async def test_a_server_that_comes_back_while_it_is_being_replaced(world, a, b):
+    """It was gone, was marked, and beats before the lease is swapped: it has to stop first."""
+    await a.resume(ANN)
+    with pytest.raises(SessionLeased):
+        await b.claim(ANN)
+    await live(world, 80, b)
+    held_up, go_on = threading.Event(), threading.Event()
+
+    def hold_up(call):
+        if (call.verb, call.key) == ("cas", "leases/ann"):
+            held_up.set()
+            assert go_on.wait(20)
+
+    b.faults.rule = hold_up
+    async with asyncio.TaskGroup() as tasks:
+        claiming = tasks.create_task(b.claim(ANN))
+        await asyncio.to_thread(held_up.wait, 20)
+        await a.beat()
         assert a.take_lost() == {ANN}
+        b.faults.rule = lambda call: None
+        go_on.set()
+        await asyncio.sleep(0.05)
+        assert not claiming.done()
+        a.stopped(ANN)
+        await finish(world, claiming, a, b)
+    assert b.held == {ANN}
