@@ -181,8 +181,7 @@ class BackupService:
         await self._catalog.revoke(session, fingerprint, reason)
         for backup in await self.list(session, limit=1):
             if backup.device_fingerprint == fingerprint:
-                with contextlib.suppress(SessionNotFound, ServerDraining):
-                    await self._sessions.tell_backup(session, backup)
+                await self.announce(backup)
 
     async def get(self, name: BackupName) -> Backup:
         """A backup; raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
@@ -363,7 +362,14 @@ class BackupService:
         """
         place = location or self._locations.primary
         self._locations.check(place)
-        return self._tell(await self._porter.import_file(session, place, passphrase, pieces))
+        backup = self._tell(await self._porter.import_file(session, place, passphrase, pieces))
+        await self.announce(backup)
+        return backup
+
+    async def announce(self, backup: Backup) -> None:
+        """Lets subscribers know how a backup stands now, if this server knows its session."""
+        with contextlib.suppress(SessionNotFound, ServerDraining):
+            await self._sessions.tell_backup(backup.name.session, backup)
 
     async def stats(
         self, location: StorageLocationName | None = None

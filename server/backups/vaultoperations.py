@@ -1,6 +1,6 @@
 """What the API offers to do with backups in storage, some of it as operations."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,24 +18,29 @@ from .vaultcare import VaultCare, age
 
 @dataclass(frozen=True, slots=True)
 class VaultOperations:
-    """See `VaultCare` for what all of them raise, and `Operations.start`."""
+    """See `VaultCare` for what all of them raise, and `Operations.start`.
+
+    `announce` hears of each backup that changed.
+    """
 
     care: VaultCare
     operations: Operations
     rules: Callable[[SessionName], Rules]
     trash_time: timedelta
+    announce: Callable[[Backup], Awaitable[None]]
 
     async def delete(self, name: BackupName) -> Backup:
         """Moves a backup to trash. Raises BackupNotFound, BackupCorrupt."""
-        return await self.care.throw_away(name, "deleted by a caller", self.trash_time)
+        step = self.care.throw_away(name, "deleted by a caller", self.trash_time)
+        return await self._announced(step)
 
     async def undelete(self, name: BackupName) -> Backup:
         """Brings a backup back. Raises BackupNotFound, BackupCorrupt, BackupKeyMissing."""
-        return await self.care.bring_back(name)
+        return await self._announced(self.care.bring_back(name))
 
     async def pin(self, name: BackupName, *, pinned: bool) -> Backup:
         """Exempts a backup from retention, or not any more. Raises BackupNotFound."""
-        return await self.care.pin(name, pinned=pinned)
+        return await self._announced(self.care.pin(name, pinned=pinned))
 
     async def with_trashed(
         self,
@@ -47,6 +52,11 @@ class VaultOperations:
         """A page of live backups with those in trash between them."""
         found = [*live, *await self.care.trashed(session, after, limit)]
         return sorted(found, key=lambda backup: age(backup.name), reverse=True)[:limit]
+
+    async def _announced(self, step: Awaitable[Backup]) -> Backup:
+        backup = await step
+        await self.announce(backup)
+        return backup
 
     async def plan_retention(self, session: SessionName | None) -> RetentionResult:
         """What `apply_retention` would do now in the primary location; changes nothing."""

@@ -48,7 +48,9 @@ def care(server, database):
 
 @pytest.fixture
 def vault(server, care):
-    return VaultOperations(care, server.operations, lambda _: RULES, 7 * DAY)
+    return VaultOperations(
+        care, server.operations, lambda _: RULES, 7 * DAY, server.service.announce
+    )
 
 
 @pytest.fixture

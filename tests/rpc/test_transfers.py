@@ -1,10 +1,13 @@
 """Backups out of the vault and into it, over gRPC."""
 
+import asyncio
+
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
-from roost.v1 import backup_pb2
+from roost.v1 import backup_pb2, event_pb2
 from roost.v1 import backup_service_pb2 as pb
 from roost.v1 import session_service_pb2 as sessions_pb
+from roost.v1.event_service_pb2 import SubscribeEventsRequest
 
 from server.engine.fake import FakeEngine
 from server.engine.store import template_path
@@ -73,6 +76,30 @@ async def test_an_import_into_a_running_session_does_not_touch_it(api):
     names = [each.name for each in (await list_backups(api)).backups]
     assert names[0] == imported.name
     assert len(names) == 3
+
+
+async def test_subscribers_hear_of_backups_that_change(api):
+    """Imported, pinned, moved to trash and brought back."""
+    backup, data = await exported(api)
+    kinds = [event_pb2.EVENT_KIND_BACKUP]
+    stream = api.events.SubscribeEvents(SubscribeEventsRequest(kinds=kinds, from_snapshot={}))
+    while not (await stream.read()).HasField("bookmark"):
+        pass
+    name = backup.name
+    await importing(api, data, parent=NAME)
+    await api.backups.PinBackup(pb.PinBackupRequest(name=name, pinned=True))
+    await api.backups.DeleteBackup(pb.DeleteBackupRequest(name=name))
+    await api.backups.UndeleteBackup(pb.UndeleteBackupRequest(name=name))
+    heard = []
+    async with asyncio.timeout(20):
+        while len(heard) < 4:
+            heard += [each.backup_changed.backup for each in (await stream.read()).events]
+    stream.cancel()
+    imported, pinned, trashed, back = heard[:4]
+    assert imported.kind == Backup.KIND_IMPORT
+    assert (pinned.name, pinned.pinned) == (name, True)
+    assert trashed.purge_time.seconds
+    assert not back.purge_time.seconds
 
 
 async def test_the_header_says_what_comes(api):

@@ -4,10 +4,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 from roost.v1.operation_pb2 import Operation
 
 from .shell import Shell
+
+SESSIONS = frozenset({"Recovering", "Cleaning"})  # phases that count sessions, not bytes
+
+
+class _Amount(DownloadColumn):
+    """How much is done, in what the phase counts."""
+
+    def render(self, task: Task) -> Text:
+        """`3/20`, or `1.2/3.4 MB`."""
+        if task.description in SESSIONS:
+            total = "?" if task.total is None else f"{task.total:.0f}"
+            return Text(f"{task.completed:.0f}/{total}", style="progress.download")
+        return super().render(task)
 
 
 def follow(shell: Shell, operation: Operation) -> Operation:
@@ -43,7 +64,7 @@ def drawn() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        _Amount(),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,

@@ -191,6 +191,11 @@ def event_text(event: Event) -> str:
             receipt = event.receipt_received
             kind = ReceiptReceived.Type.Name(receipt.type).removeprefix("TYPE_").lower()
             what = f"{short(event.session)} {receipt.chat}  {kind} {' '.join(receipt.message_ids)}"
+        case "backup_changed":
+            backup = event.backup_changed.backup
+            became = Backup.State.Name(backup.state).removeprefix("STATE_")
+            parts = (f"{backup.name} {became}", backup.state_reason)
+            what = "  ".join(filter(None, parts))
         case "engine_event":
             what = f"{short(event.session)} engine {event.engine_event.type}"
         case _:
