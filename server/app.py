@@ -62,6 +62,8 @@ from .vault.workers import Workers
 
 BOOKMARKS = timedelta(seconds=5)  # for the readers of event streams to take the last one
 LAST_COPIES = timedelta(seconds=5)  # for the copies of sessions that took all of the grace
+PING = timedelta(seconds=10)
+LEAST_SILENCE = timedelta(seconds=10)  # a busy machine is no frozen server
 LAST_CALLS = timedelta(seconds=1)  # for calls that are still running when the sessions are down
 
 log = structlog.get_logger(__name__)
@@ -367,7 +369,7 @@ def _retention(settings: Settings) -> Retention:
 
 
 def _engine_config(settings: Settings) -> EngineConfig:
-    engine, simulator = settings.engine, settings.simulator
+    engine, simulator, silence = settings.engine, settings.simulator, _silence(settings)
     stand_in = None
     if simulator.ca_file is not None:
         stand_in = SimulatorConfig(
@@ -379,10 +381,24 @@ def _engine_config(settings: Settings) -> EngineConfig:
         data_dir=settings.data_dir,
         simulator=stand_in,
         login_deadline=engine.login_timeout,
+        server_silence=silence,
         link=LinkConfig(
-            ready=engine.start_timeout, send=engine.send_timeout, request=engine.request_timeout
+            ready=engine.start_timeout,
+            ping_interval=min(PING, silence / 4) if silence else PING,
+            send=engine.send_timeout,
+            request=engine.request_timeout,
         ),
     )
+
+
+def _silence(settings: Settings) -> timedelta:
+    """When engines of a server that is frozen or hangs end: before others may have its sessions.
+
+    The last heartbeat may be a third of the ttl older than what they have heard last.
+    """
+    if settings.backup.fencing == "off":
+        return timedelta()
+    return max(LEAST_SILENCE, settings.backup.lease_ttl * 0.6)
 
 
 def _tls(settings: Settings) -> TlsFiles | None:

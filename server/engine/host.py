@@ -70,6 +70,7 @@ class Host:
         self._end: End | None = None
         self._end_lock = threading.Lock()
         self._deadline: _Deadline | None = None
+        self._heard = time.monotonic()
         self._calls: queue.SimpleQueue[frames.Call] = queue.SimpleQueue()
         self._calling: threading.Thread | None = None
 
@@ -77,9 +78,11 @@ class Host:
         """Serves until the end of the session and exits the process."""
         try:
             self._begin()
+            self._heard = time.monotonic()
             while self._end is None and not self._is_deaf:
                 self._turn(self._until_deadline())
                 self._check_deadline()
+                self._check_silence()
             self._leave(self._end or End(reason=EndReason.STOPPED, code="server-gone"))
         except BaseException:  # noqa: BLE001 -- there is nothing above but the exit
             traceback.print_exc()
@@ -156,8 +159,16 @@ class Host:
         self._wake()
 
     def _until_deadline(self) -> float | None:
-        deadline = self._deadline
-        return None if deadline is None else max(0.0, deadline.at - time.monotonic())
+        ends = [] if self._deadline is None else [self._deadline.at]
+        if self._start.silence_millis:
+            ends.append(self._heard + self._start.silence_millis / 1000)
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+    def _check_silence(self) -> None:
+        """A server that hangs or is frozen may have been replaced by another."""
+        silence = time.monotonic() - self._heard
+        if self._start.silence_millis and silence >= self._start.silence_millis / 1000:
+            self._deafen()
 
     def _check_deadline(self) -> None:
         deadline = self._deadline
@@ -206,6 +217,7 @@ class Host:
         try:
             data = self._sock.recv(SEND_BYTES)
             if data:
+                self._heard = time.monotonic()
                 for body in self._reader.feed(data):
                     self._obey(frames.ServerFrame.FromString(body))
                 return
@@ -217,6 +229,8 @@ class Host:
 
     def _deafen(self) -> None:
         """The server is gone: from now on events are for the next one."""
+        if self._is_deaf:
+            return
         self._is_deaf = True
         self._poll.unregister(self._sock)
         self._sock.close()

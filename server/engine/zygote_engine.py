@@ -56,6 +56,7 @@ class EngineConfig:
     simulator: SimulatorConfig | None = None
     link: LinkConfig = field(default_factory=LinkConfig)
     paired_deadline: timedelta = timedelta(seconds=10)
+    server_silence: timedelta = timedelta()  # ends a host that hears nothing for so long; 0: never
     login_deadline: timedelta = timedelta(seconds=60)
     drain_quiet: timedelta = timedelta(milliseconds=100)
     orphan_grace: timedelta = timedelta(seconds=30)
@@ -164,6 +165,7 @@ class ZygoteEngine:
             simulator_root_key=simulator.root_key if simulator else b"",
             fresh=spec.fresh,
             paired_deadline_millis=_millis(self._config.paired_deadline),
+            silence_millis=_millis(self._config.server_silence),
             login_deadline_millis=_millis(self._config.login_deadline),
             drain_quiet_millis=_millis(self._config.drain_quiet),
         )

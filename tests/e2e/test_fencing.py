@@ -148,8 +148,12 @@ async def test_a_killed_server_goes_on_at_once(sim, new_server, key):
     assert time.monotonic() - began < EXPIRY
 
 
-async def test_a_frozen_server_finds_out(sim, new_server, key):
-    """It was stopped for a while (SIGSTOP), another took over, and it wakes up."""
+async def test_a_frozen_server_finds_out(sim, shared, new_server, key):
+    """It was stopped for a while (SIGSTOP), another took over, and it wakes up.
+
+    Its engines are processes of their own: they end before anybody may take over.
+    """
+    shared["ROOST_BACKUP__LEASE_TTL"] = "20"
     a, b = new_server("a"), new_server("b")
     async with serving(a) as on_a, serving(b) as on_b:
         name = await paired(on_a, sim)
@@ -158,6 +162,7 @@ async def test_a_frozen_server_finds_out(sim, new_server, key):
         os.kill(a.pid, signal.SIGSTOP)
         try:
             await until_not_refused(on_b, backup)
+            assert sim.connections() == []
         finally:
             os.kill(a.pid, signal.SIGCONT)
         session = await on_a.wait_for_state(name, State.STATE_FAILED)

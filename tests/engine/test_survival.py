@@ -173,6 +173,21 @@ async def test_a_host_that_hangs_is_noticed_and_killed(
         )
 
 
+async def test_a_host_does_not_outlive_a_frozen_server(
+    config: EngineConfig, new_phone: Callable[[], Phone]
+) -> None:
+    """Another server may have its session by then. A server that speaks is no reason to end."""
+    link = LinkConfig(ping_interval=timedelta(seconds=0.2))
+    config = dataclasses.replace(config, link=link, server_silence=timedelta(seconds=2))
+    async with ZygoteEngine(config) as engine, asyncio.TaskGroup() as tasks:
+        watched = await Sessions(engine, config.data_dir, tasks).paired(new_phone())
+        await asyncio.sleep(3)
+        assert not any(isinstance(one, Ended) for one in watched.events)
+        speechless = dataclasses.replace(link, ping_interval=timedelta(hours=1))
+        watched.session._config = speechless  # type: ignore[attr-defined]
+        assert (await watched.ended()).reason is EndReason.CRASHED
+
+
 async def test_leaving_the_engine_ends_its_sessions(
     config: EngineConfig, new_phone: Callable[[], Phone]
 ) -> None:

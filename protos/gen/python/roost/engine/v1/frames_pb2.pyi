@@ -38,7 +38,7 @@ class HostFrame(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., reply: _Optional[_Union[Reply, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., ending: _Optional[_Union[Ending, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("session_id", "store", "spool_dir", "lock_file", "spool_acked", "proxy_url", "simulator_root_key", "fresh", "paired_deadline_millis", "login_deadline_millis", "drain_quiet_millis")
+    __slots__ = ("session_id", "store", "spool_dir", "lock_file", "spool_acked", "proxy_url", "simulator_root_key", "fresh", "paired_deadline_millis", "login_deadline_millis", "drain_quiet_millis", "silence_millis")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
     SPOOL_DIR_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class Start(_message.Message):
     PAIRED_DEADLINE_MILLIS_FIELD_NUMBER: _ClassVar[int]
     LOGIN_DEADLINE_MILLIS_FIELD_NUMBER: _ClassVar[int]
     DRAIN_QUIET_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    SILENCE_MILLIS_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     store: str
     spool_dir: str
@@ -61,7 +62,8 @@ class Start(_message.Message):
     paired_deadline_millis: int
     login_deadline_millis: int
     drain_quiet_millis: int
-    def __init__(self, session_id: _Optional[str] = ..., store: _Optional[str] = ..., spool_dir: _Optional[str] = ..., lock_file: _Optional[str] = ..., spool_acked: _Optional[int] = ..., proxy_url: _Optional[str] = ..., simulator_root_key: _Optional[bytes] = ..., fresh: _Optional[bool] = ..., paired_deadline_millis: _Optional[int] = ..., login_deadline_millis: _Optional[int] = ..., drain_quiet_millis: _Optional[int] = ...) -> None: ...
+    silence_millis: int
+    def __init__(self, session_id: _Optional[str] = ..., store: _Optional[str] = ..., spool_dir: _Optional[str] = ..., lock_file: _Optional[str] = ..., spool_acked: _Optional[int] = ..., proxy_url: _Optional[str] = ..., simulator_root_key: _Optional[bytes] = ..., fresh: _Optional[bool] = ..., paired_deadline_millis: _Optional[int] = ..., login_deadline_millis: _Optional[int] = ..., drain_quiet_millis: _Optional[int] = ..., silence_millis: _Optional[int] = ...) -> None: ...
 
 class Acknowledge(_message.Message):
     __slots__ = ("spool",)
