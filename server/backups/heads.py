@@ -15,6 +15,7 @@ from server.core.names import BackupName, SessionName
 from server.state.database import Database
 from server.state.tables import backup_heads
 from server.vault import objects
+from server.vault.burial import read_buried
 from server.vault.findings import Head
 from server.vault.history import newest_mark
 from server.vault.repository import Repository
@@ -98,10 +99,10 @@ async def _is_there(repository: Repository, session: SessionName, head: Head) ->
     if head.mark and not await exists(repository, head.mark):
         return False
     name = BackupName(session, head.backup_id)
-    for where in (objects.snapshot(name), objects.trashed(name), objects.tombstone(name)):
+    for where in (objects.snapshot(name), objects.trashed(name)):
         if await exists(repository, where):
             return True
-    return False
+    return name in await read_buried(repository, session)
 
 
 def _forget(connection: Connection, repository: Repository, session: SessionName) -> None:

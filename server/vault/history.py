@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +11,9 @@ import msgspec
 from server.core.errors import BackupCorrupt, BackupKeyMissing, BackupNotFound
 from server.core.ids import time_ordered_id
 from server.core.names import BackupName, SessionName
-from storage_backends.errors import ObjectNotFound
 
 from . import objects
+from .burial import read_buried
 from .datakeys import KeyUnknown
 from .manifest import Manifest
 from .model import BackupState
@@ -157,8 +156,7 @@ async def read_marks(repository: Repository, session: SessionName) -> dict[str, 
 async def read_standing(repository: Repository, name: BackupName) -> Standing:
     """One backup with its marks. Raises BackupNotFound, BackupKeyMissing, BackupCorrupt."""
     manifest, sha256 = await repository.read_manifest_and_hash(name)
-    with storage_errors(repository.location), suppress(ObjectNotFound):
-        await repository.storage.stat(objects.tombstone(name))
+    if name in await read_buried(repository, name.session):
         raise _replayed(name)
     return with_marks(manifest, sha256, await read_marks(repository, name.session))
 
@@ -170,7 +168,8 @@ async def read_history(
     if names is None:
         names = [*await repository.names(session)]
     marks = await read_marks(repository, session)
-    replayed = frozenset(names) & await _purged(repository, session)
+    buried = await read_buried(repository, session)
+    replayed = frozenset(name for name in names if name in buried)
     standings: list[Standing] = []
     unreadable: dict[BackupName, BackupCorrupt | BackupKeyMissing] = {
         name: _replayed(name) for name in replayed
@@ -185,13 +184,6 @@ async def read_history(
         else:
             standings.append(with_marks(manifest, sha256, marks))
     return History(standings=tuple(standings), unreadable=unreadable, replayed=replayed)
-
-
-async def _purged(repository: Repository, session: SessionName) -> set[BackupName]:
-    with storage_errors(repository.location):
-        found = await repository.storage.list(objects.folder(objects.TOMBSTONES, session))
-    names = (objects.backup_of(info.key) for info in found)
-    return {name for name in names if name is not None}
 
 
 def _replayed(name: BackupName) -> BackupCorrupt:

@@ -30,7 +30,7 @@ class Inventory:
     """Live ones, without those that were purged once: nothing of them is needed."""
     unreadable_trash: Mapping[BackupName, BackupCorrupt | BackupKeyMissing]
     tombstones: Mapping[BackupName, datetime]
-    """When each was written, by the storage's clock."""
+    """When each was written, by the storage's clock; named as in `burial`."""
     packs: Mapping[str, ObjectInfo]
 
     def items(self) -> list[Item]:
@@ -53,6 +53,12 @@ class Inventory:
         manifests = [standing.manifest for standing in self.live]
         manifests += [each.standing.manifest for each in self.trash]
         return frozenset(key for manifest in manifests for key in pack_keys(manifest))
+
+    def kept(self) -> set[BackupName]:
+        """Every backup that is live or in trash, whether or not it can be read."""
+        names = {standing.manifest.name for standing in self.live} | self.unreadable.keys()
+        names |= {each.standing.manifest.name for each in self.trash}
+        return names | self.unreadable_trash.keys()
 
     def is_whole(self, manifest: Manifest) -> bool:
         """Whether every pack of a backup is there with its size."""

@@ -17,11 +17,12 @@ from storage_backends.base import ObjectInfo
 from storage_backends.errors import ObjectExists
 
 from . import objects
+from .burial import Buried
 from .datakeys import KeyUnknown
 from .manifest import Manifest, PackRef
 from .repository import ObjectDamaged, ObjectMissing, Repository
 from .storage import storage_errors
-from .trash import read_discarded, read_tombstone
+from .trash import has_tombstone, read_discarded
 from .turns import Turn
 
 ROOTS = (
@@ -81,11 +82,11 @@ async def replicate(
         await copier.copy(key)
     if leading:
         await _bury(copier, turn, here, there)
+    buried = Buried(there[objects.TOMBSTONES])
     for name in _live(here):
         is_new = objects.snapshot(name) not in there[objects.SNAPSHOTS]
         trashed = objects.trashed(name) in there[objects.TRASH]
-        buried = objects.tombstone(name) in there[objects.TOMBSTONES]
-        if buried or (is_new and trashed and not leading) or not (is_new or thorough):
+        if name in buried or (is_new and trashed and not leading) or not (is_new or thorough):
             continue
         await copier.copy_backup(name, there[objects.PACKS])
         if trashed and leading:
@@ -222,38 +223,29 @@ def _live(here: Listing) -> list[BackupName]:
 
 async def _bury(copier: _Copier, turn: Turn, here: Listing, there: Listing) -> None:
     """What was purged in the leading repository is purged in the other, if the seal says so."""
-    for key in here[objects.TOMBSTONES]:
+    buried, known = Buried(here[objects.TOMBSTONES]), Buried(there[objects.TOMBSTONES])
+    for key in missing(here, there, objects.TOMBSTONES):
         name = objects.backup_of(key)
-        if name is None:
+        if name is not None and not known.covers(name):
+            await copier.copy_sealed(key)
+    for key in (*there[objects.SNAPSHOTS], *there[objects.TRASH]):
+        name = objects.backup_of(key)
+        if name is None or name not in buried:
             continue
-        left = [
-            where
-            for root, where in (
-                (objects.SNAPSHOTS, objects.snapshot(name)),
-                (objects.TRASH, objects.trashed(name)),
-            )
-            if where in there[root]
-        ]
-        if key in there[objects.TOMBSTONES] and not left:
-            continue
-        with suppress(ObjectMissing, ObjectDamaged, KeyUnknown):
-            await read_tombstone(copier.source, name)
-            if key in there[objects.TOMBSTONES] or await copier.copy_sealed(key):
-                for where in left:
-                    await _delete(copier.target, turn, where)
+        with suppress(ObjectDamaged, KeyUnknown):
+            if await has_tombstone(copier.source, name):
+                await _delete(copier.target, turn, key)
 
 
 async def _discard(copier: _Copier, turn: Turn, here: Listing, there: Listing) -> None:
     """What is in the leading repository's trash goes to the other's, if the seal says so."""
+    buried = Buried([*here[objects.TOMBSTONES], *there[objects.TOMBSTONES]])
     for key in here[objects.TRASH]:
         name = objects.backup_of(key)
         if name is None or objects.snapshot(name) in here[objects.SNAPSHOTS]:
             continue
         if objects.snapshot(name) not in there[objects.SNAPSHOTS]:
-            if key not in there[objects.TRASH] and objects.tombstone(name) not in (
-                *here[objects.TOMBSTONES],
-                *there[objects.TOMBSTONES],
-            ):
+            if key not in there[objects.TRASH] and name not in buried:
                 await copier.copy_trashed(name, there[objects.PACKS])
             continue
         with suppress(ObjectMissing, ObjectDamaged, KeyUnknown):

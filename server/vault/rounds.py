@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from server.core.names import BackupName, SessionName
 
 from .collecting import Collected, collect
+from .folding import AGE, LEAST, fold
 from .garbage import GRACE
 from .inventory import take_inventory
 from .repository import Repository
@@ -23,6 +24,9 @@ class Rules:
     policy: RetentionPolicy
     trash: timedelta = KEEP
     grace: timedelta = GRACE
+    fold_age: timedelta = AGE
+    """When tombstones may be folded, and how many of them there must be."""
+    fold_least: int = LEAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,10 @@ async def run_round(
         if retention.remove:
             inventory = await take_inventory(repository, session)
     purged = await purge(repository, turn, inventory, at_once, dry_run=dry_run)
-    if purged.remove and not dry_run:
-        inventory = await take_inventory(repository, session)
+    if not dry_run:
+        if purged.remove:
+            inventory = await take_inventory(repository, session)
+        if await fold(repository, turn, inventory, age=rules.fold_age, least=rules.fold_least):
+            inventory = await take_inventory(repository, session)
     collected = await collect(repository, turn, inventory, rules.grace, dry_run=dry_run)
     return Round(retention=retention, purge=purged, collected=collected, create_times=create_times)

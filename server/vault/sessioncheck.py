@@ -12,6 +12,7 @@ from server.core.names import BackupName, SessionName
 from storage_backends.base import ObjectInfo
 
 from . import objects
+from .burial import Buried
 from .datakeys import KeyUnknown
 from .findings import Head, Problem, ProblemKind, SessionFindings
 from .history import Mark, Standing, decode_mark, with_marks
@@ -46,12 +47,14 @@ class SessionCheck:
         self._live: dict[BackupName, Standing] = {}
         self._trash: dict[BackupName, Standing] = {}
         self._tombstones: dict[BackupName, Tombstone] = {}
+        self._buried = Buried(())
         self._marks: dict[str, list[Mark]] = {}
         self._terms: set[str] = set()
 
     async def run(self, folder: Path | None) -> None:
         """Looks at everything; reads packs into a file in `folder`, or not at all."""
         await self._list()
+        self._buried = Buried(self._infos)
         await self._read_marks()
         await self._read_tombstones()
         await self._read_live()
@@ -162,7 +165,7 @@ class SessionCheck:
                 continue
             name = standing.manifest.name
             self._live[name] = standing
-            if objects.tombstone(name) in self._infos:
+            if name in self._buried:
                 self._blame(key, ProblemKind.REPLAYED, "this backup was purged, and is back")
 
     async def _read_trash(self) -> None:
@@ -201,8 +204,8 @@ class SessionCheck:
         """A backup that must have been there is live, in trash, or was purged."""
         name = BackupName(self._session, backup_id)
         key = objects.snapshot(name)
-        there = {key, objects.trashed(name), objects.tombstone(name)} & self._infos.keys()
-        if not there:
+        there = {key, objects.trashed(name)} & self._infos.keys()
+        if not there and name not in self._buried:
             self._blame(key, ProblemKind.MISSING, f"{why}, and it was not purged")
         for standing in (self._live.get(name), self._trash.get(name)):
             if standing is not None and digest not in {standing.sha256, ""}:
@@ -214,7 +217,7 @@ class SessionCheck:
     def _check_packs(self) -> None:
         for standing in (*self._live.values(), *self._trash.values()):
             name = standing.manifest.name
-            if name in self._tombstones:
+            if name in self._buried:
                 continue
             self._terms.add(standing.manifest.layout.term)
             for pack in standing.manifest.layout.packs:

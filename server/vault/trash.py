@@ -17,10 +17,11 @@ from server.core.errors import BackupCorrupt, BackupKeyMissing
 from server.core.names import BackupName
 
 from . import objects
+from .burial import read_buried
 from .datakeys import KeyUnknown
 from .history import Mark, Standing, with_marks
 from .manifest import Parent
-from .repository import ObjectDamaged, Repository
+from .repository import ObjectDamaged, ObjectMissing, Repository
 
 T = TypeVar("T")
 
@@ -55,6 +56,21 @@ class InTrash:
     reason: str
     trash_time: datetime
     purge_time: datetime
+
+
+async def has_tombstone(repository: Repository, name: BackupName) -> bool:
+    """Whether a backup was purged: its tombstone is there and opens.
+
+    Raises ObjectDamaged, KeyUnknown.
+    """
+    where = (await read_buried(repository, name.session)).where(name)
+    if where is None:
+        return False
+    try:
+        await _read(repository, name, where, decode_tombstone)
+    except ObjectMissing:
+        return False
+    return True
 
 
 async def read_discarded(repository: Repository, name: BackupName) -> Discarded:

@@ -15,6 +15,7 @@ from server.core.names import BackupName, SessionName
 from storage_backends.errors import ObjectExists
 
 from . import objects
+from .burial import read_buried
 from .datakeys import KeyUnknown
 from .history import Mark, MarkKind, add_mark
 from .inventory import Inventory, pack_keys
@@ -23,7 +24,7 @@ from .reading import check_packs
 from .repository import ObjectDamaged, ObjectMissing, Repository
 from .retention import MIN_TRASH_AGE, Plan, plan_purge
 from .storage import storage_errors
-from .trash import Discarded, InTrash, Tombstone, encode, read_discarded, read_tombstone
+from .trash import Discarded, InTrash, Tombstone, encode, has_tombstone, read_discarded
 from .turns import Turn
 
 KEEP = timedelta(days=7)
@@ -83,7 +84,7 @@ async def bring_back(repository: Repository, turn: Turn, name: BackupName) -> Ma
         raise error.of(name) from error
     except KeyUnknown as error:
         raise BackupKeyMissing(backup=str(name)) from error
-    if await exists(repository, objects.tombstone(name)):  # its purge was interrupted
+    if name in await read_buried(repository, name.session):  # its purge was interrupted
         raise BackupNotFound(name=str(name))
     manifest = await repository.open_manifest(name, discarded.manifest)
     await check_packs(repository, name, manifest.layout)
@@ -136,7 +137,7 @@ async def tidy(repository: Repository, turn: Turn, session: SessionName) -> None
             continue
         try:
             discarded = await read_discarded(repository, name)
-            if await _is_live(repository, name, discarded) or await _is_buried(repository, name):
+            if await _is_live(repository, name, discarded) or await has_tombstone(repository, name):
                 await _delete(repository, turn, info.key)
         except (ObjectMissing, ObjectDamaged, KeyUnknown):
             continue  # checks name it
@@ -217,14 +218,6 @@ async def _is_live(repository: Repository, name: BackupName, discarded: Discarde
         return await repository.get(objects.snapshot(name)) == discarded.manifest
     except ObjectMissing:
         return False
-
-
-async def _is_buried(repository: Repository, name: BackupName) -> bool:
-    try:
-        await read_tombstone(repository, name)
-    except ObjectMissing:
-        return False
-    return True
 
 
 async def _delete(repository: Repository, turn: Turn, where: str) -> None:

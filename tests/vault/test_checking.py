@@ -20,7 +20,13 @@ from server.vault.turns import Turns
 from storage_backends.memory import MemoryBackend, MemorySpace
 from tests.support.vault import HOME, MASTER, SHOP, open_vault
 
-RULES = Rules(policy=RetentionPolicy(keep_last=2), trash=timedelta(hours=1), grace=timedelta(0))
+RULES = Rules(
+    policy=RetentionPolicy(keep_last=2),
+    trash=timedelta(hours=1),
+    grace=timedelta(0),
+    fold_age=timedelta(0),
+    fold_least=2,
+)
 CAFE = SessionName("cafe")
 
 

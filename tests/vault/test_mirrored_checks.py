@@ -15,7 +15,13 @@ from server.vault.turns import Turns
 from storage_backends.memory import MemoryBackend
 from tests.support.vault import SHOP, open_vault
 
-RULES = Rules(policy=RetentionPolicy(keep_last=2), trash=timedelta(hours=1), grace=timedelta(0))
+RULES = Rules(
+    policy=RetentionPolicy(keep_last=2),
+    trash=timedelta(hours=1),
+    grace=timedelta(0),
+    fold_age=timedelta(0),
+    fold_least=2,
+)
 KEPT = (objects.KEYS, objects.PACKS, objects.SNAPSHOTS)
 
 

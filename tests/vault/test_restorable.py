@@ -129,7 +129,7 @@ class Storage(RuleBasedStateMachine):
     @rule(policy=policies, grace=st.sampled_from([timedelta(), DAY]), everything=st.booleans())
     def clean(self, policy: RetentionPolicy, grace: timedelta, *, everything: bool) -> None:
         """Whatever had a good copy still has one, and it restores."""
-        rules = Rules(policy=policy, trash=HOUR, grace=grace)
+        rules = Rules(policy=policy, trash=HOUR, grace=grace, fold_age=timedelta(), fold_least=2)
 
         async def clean() -> None:
             before = await take_inventory(self.vault.repository, SHOP)
