@@ -196,6 +196,7 @@ async def running(
                 scratch=scratch,
                 clock=clock,
                 saved_devices=backups.saved_devices,
+                back_up=backups.backup_now,
                 fence=fencing,
             )
         )

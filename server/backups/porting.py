@@ -1,7 +1,7 @@
 """Backups out of the vault and into it: as one portable file, sealed with a passphrase."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,9 +73,12 @@ class Porter:
             yield Export(shown(standing, repository.location), self._each(pieces))
             logger.info("backup.exported", backup=str(name))
 
-    async def _each(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while piece := await self.workers.run(next, pieces, b""):
-            yield piece
+    async def _each(self, pieces: Generator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            while piece := await self.workers.run(next, pieces, b""):
+                yield piece
+        finally:
+            pieces.close()
 
     async def import_file(
         self,

@@ -29,6 +29,7 @@ from server.core.errors import (
 from server.core.names import SessionName, TrashItemName
 from server.sessions.model import Session, State
 from server.sessions.trash import Trash, TrashItem
+from server.vault.model import BackupKind
 from server.vault.workers import Workers
 
 from .identity import Device, read_devices
@@ -74,7 +75,8 @@ class TrashConfig:
 class TrashRoom:
     """Lists, brings back and purges. `async with` after the state, before the sessions.
 
-    `saved_devices` tells the fingerprints of the devices of which the vault has a verified copy.
+    `saved_devices` tells the fingerprints of the devices of which the vault has a verified copy;
+    `back_up` is `BackupService.backup_now`.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class TrashRoom:
         scratch: Scratch,
         clock: Clock,
         saved_devices: Callable[[], Awaitable[AbstractSet[str]]],
+        back_up: Callable[[SessionName, BackupKind], Awaitable[object]],
         fence: Fence | None = None,
         config: TrashConfig | None = None,
     ) -> None:
@@ -95,6 +98,7 @@ class TrashRoom:
         self._scratch = scratch
         self._clock = clock
         self._saved_devices = saved_devices
+        self._back_up = back_up
         self._fence = fence or Unfenced()
         self._config = config or TrashConfig()
         self._workers = Workers(1)
@@ -174,6 +178,7 @@ class TrashRoom:
             folder = stack.enter_context(self._scratch.folder())
             device = await self._workers.run(_prepare, item, folder)
             self._check_not_connected(device, name)
+            await self._save(name)
             if held is None:
                 await self._sessions.create(
                     session_id=name.session_id, display_name="", labels={}, proxy_url=""
@@ -185,6 +190,15 @@ class TrashRoom:
             return TrashRestoreResult(
                 item=item.name, session=name, is_exact=False, trash=held.trash
             )
+
+    async def _save(self, name: SessionName) -> None:
+        """Backs up what is about to be replaced; trash keeps it in any case."""
+        if self._is_new(name) or self._sessions.store_path(name) is None:
+            return
+        try:
+            await self._back_up(name, BackupKind.PRE_RESTORE)
+        except DomainError as error:
+            logger.warning("trash.present_not_saved", session=str(name), reason=error.reason)
 
     def _is_new(self, name: SessionName) -> bool:
         try:

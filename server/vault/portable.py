@@ -19,7 +19,8 @@ import hmac
 import os
 import secrets
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ DIGEST_BYTES = 32
 META, DATA, END = b"M", b"D", b"E"
 _LENGTH = struct.Struct(">I")
 _FRAME = struct.Struct(">cI")
+_ONE_AT_A_TIME = threading.Lock()  # a derivation takes a lot of memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,8 @@ class _Frames:
     """Seals frames, or opens them, one after the other."""
 
     def __init__(self, passphrase: str, salt: bytes, cost: Cost) -> None:
-        made = derive(passphrase, salt, cost)
+        with _ONE_AT_A_TIME:
+            made = derive(passphrase, salt, cost)
         keys = expand(made, salt, b"roost export v1", KEY_BYTES + CHECK_BYTES)
         self._cipher = AESGCM(keys[:KEY_BYTES])
         self.check = keys[KEY_BYTES:].hex()
@@ -108,7 +111,7 @@ class _Frames:
 
 def export(
     image: Path, what: Portable, passphrase: str, cost: Cost | None = None
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The file, piece by piece; no piece is larger than a frame."""
     cost = cost or Cost()
     salt = secrets.token_bytes(SALT_BYTES)

@@ -41,7 +41,8 @@ async def test_what_another_server_runs_is_not_brought_back(server, tmp_path, ma
         operations=server.operations,
         scratch=Scratch(tmp_path / "room"),
         clock=SystemClock(),
-        saved_devices=lambda: None,
+        saved_devices=server.service.saved_devices,
+        back_up=server.service.backup_now,
         fence=Elsewhere(),
     )
     async with room:

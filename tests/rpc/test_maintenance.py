@@ -8,7 +8,7 @@ from roost.v1 import maintenance_service_pb2 as pb
 from roost.v1 import session_service_pb2 as sessions_pb
 
 from tests.rpc.conftest import ACCOUNT, failure, fields_of
-from tests.rpc.test_backups import stop, watched
+from tests.rpc.test_backups import Backup, list_backups, stop, watched
 
 NAME = "sessions/a"
 
@@ -94,6 +94,8 @@ async def test_credentials_that_are_there_go_to_trash_themselves(api):
     done = await restore(api, item.name, force=True)
     assert done.untrashed.trash.startswith("trash/")
     assert len((await list_trash(api)).items) == 2
+    kinds = [backup.kind for backup in (await list_backups(api)).backups]
+    assert Backup.KIND_PRE_RESTORE in kinds
 
 
 async def test_a_deleted_session_comes_back_as_it_was(api):

@@ -112,6 +112,20 @@ async def test_the_header_says_what_comes(api):
     assert data.startswith(b"ROOSTX1")
 
 
+async def test_a_client_that_leaves_leaves_nothing_behind(api, tmp_path):
+    """No plain image in the server's scratch room."""
+    await api.pair()
+    backup = await back_up(api)
+    request = pb.ExportBackupRequest(name=backup.name, passphrase=WORDS)
+    stream = api.backups.ExportBackup(request)
+    await stream.read()
+    scratch = tmp_path / "data" / "scratch"
+    stream.cancel()
+    async with asyncio.timeout(20):
+        while list(scratch.iterdir()):
+            await asyncio.sleep(0.01)
+
+
 async def test_a_wrong_passphrase_and_a_damaged_file_are_told_apart(api):
     """And nothing is left of either."""
     _, data = await exported(api)
