@@ -76,7 +76,9 @@ class Fencing:
         self._is_off = False
         self._is_away = False
         self._is_replaced = False
+        self._ours: set[SessionName] = set()  # last known to be this server's
         self._unproven: set[SessionName] = set()  # started while the storage was away
+        self._promised: set[SessionName] = set()  # and to be taken over when it is back
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -108,7 +110,7 @@ class Fencing:
         if self._is_off:
             return
         if self._is_away and not self._strict:
-            self._unproven.add(session)
+            self._go_on_unproven(session)
             return
         take = self._leases.claim if fresh else self._leases.resume
         try:
@@ -116,11 +118,11 @@ class Fencing:
         except StorageUnavailable:
             if self._strict:
                 raise
-            logger.warning("lease.unproven", session=session.session_id)
-            self._unproven.add(session)
+            self._go_on_unproven(session)
         else:
             if self._strict and self._leases.seconds_left <= 0:
                 raise StorageUnavailable(storage_location=str(self._location))
+            self._ours.add(session)
 
     def left(self, session: SessionName) -> None:
         """It does not run any more, and is not wanted to: other servers may take it."""
@@ -133,8 +135,13 @@ class Fencing:
     async def check(self, session: SessionName) -> None:
         """Raises SessionLeased if a claim would be refused now, StorageUnavailable."""
         await self._is_known.wait()
-        if not self._is_off:
+        if self._is_off or (self._is_away and self._may_go_on(session)):
+            return
+        try:
             await self._ask(session, partial(self._leases.check, session))
+        except StorageUnavailable:
+            if not self._may_go_on(session):
+                raise
 
     @asynccontextmanager
     async def claiming(
@@ -142,8 +149,8 @@ class Fencing:
     ) -> AsyncIterator[None]:
         """The session's credentials may be put in place; if that fails its lease is as before.
 
-        With `take_over` another server that is alive has to stop the session first, and an
-        unreachable storage does not prevent anything.
+        With `take_over` another server that is alive has to stop the session first. A storage that
+        is away prevents nothing then, nor with a session that this server had; unless it is strict.
 
         Raises SessionLeased, StorageUnavailable.
         """
@@ -155,16 +162,21 @@ class Fencing:
         try:
             claim = await self._ask(session, take)
         except StorageUnavailable:
-            if self._strict or not take_over:
+            if self._strict or not (take_over or self._may_go_on(session)):
                 raise
-            logger.warning("lease.unproven", session=session.session_id)
+            if take_over:
+                self._promised.add(session)
+            self._go_on_unproven(session)
             yield
             return
+        self._ours.add(session)
         try:
             yield
         except BaseException:
             with suppress(*AWAY):
                 await claim.undo()
+            if session not in self._leases.held:
+                self._ours.discard(session)
             raise
 
     # --- inside
@@ -189,6 +201,15 @@ class Fencing:
                 self._is_replaced = True
             except AWAY as error:
                 raise StorageUnavailable(storage_location=str(self._location)) from error
+
+    def _may_go_on(self, session: SessionName) -> bool:
+        """Without an answer of the storage."""
+        return not self._strict and session in self._ours
+
+    def _go_on_unproven(self, session: SessionName) -> None:
+        logger.warning("lease.unproven", session=session.session_id)
+        self._unproven.add(session)
+        self._ours.add(session)
 
     async def _release(self, session: SessionName) -> None:
         with suppress(*AWAY):
@@ -241,12 +262,17 @@ class Fencing:
             self._tasks.create_task(self._prove_one(session))
 
     async def _prove_one(self, session: SessionName) -> None:
+        prove: Callable[[], Awaitable[object]] = partial(self._leases.resume, session)
+        if session in self._promised:
+            prove = partial(self._leases.claim, session, take_over=True)
         try:
-            await self._ask(session, partial(self._leases.resume, session))
+            await self._ask(session, prove)
         except SessionLeased:
             await self._stop_one(session, Loss.TAKEN)
         except StorageUnavailable:
             self._unproven.add(session)
+        else:
+            self._promised.discard(session)
 
     async def _watch_the_deadline(self) -> None:
         """By the time that others may take over, a strict server has stopped."""
@@ -262,6 +288,8 @@ class Fencing:
 
     async def _stop_one(self, session: SessionName, loss: Loss) -> None:
         logger.warning("lease.lost", session=session.session_id, why=loss.name)
+        if loss is Loss.TAKEN:
+            self._ours.discard(session)
         try:
             await self._lost(session, loss)
         except DomainError:

@@ -15,7 +15,7 @@ from storage_backends.memory import MemoryBackend, MemorySpace
 from storage_backends.threaded import AsyncStorage
 from tests.support.clock import FakeClock
 
-ANN, BOB = SessionName("ann"), SessionName("bob")
+ANN, BOB, CAT = SessionName("ann"), SessionName("bob"), SessionName("cat")
 LOCATION = StorageLocationName("shared")
 
 
@@ -171,13 +171,45 @@ async def test_lenient_starts_without_storage(world):
     await a.enter(ANN, fresh=False)
     await a.enter(BOB, fresh=False)
     with pytest.raises(StorageUnavailable):
-        async with a.claiming(BOB):
+        async with a.claiming(CAT):
             raise AssertionError
-    async with a.claiming(BOB, take_over=True):
-        pass
     a.faults.rule = lambda call: None
     await world.pass_time(30)
     assert a.stopped == [(ANN, Loss.TAKEN)]
+
+
+async def test_lenient_restores_without_storage_what_it_had(world):
+    """From another location, while the primary is away; nothing that it never had."""
+    a = await world.server("a")
+    await a.enter(ANN, fresh=True)
+    a.left(ANN)
+    await settle()
+    a.faults.rule = away
+    for _ in range(2):  # before and after it has noticed
+        await a.check(ANN)
+        async with a.claiming(ANN):
+            pass
+        with pytest.raises(StorageUnavailable):
+            await a.check(BOB)
+        await world.pass_time(30)
+    a.faults.rule = lambda call: None
+    await world.pass_time(30)
+    assert a.stopped == []
+    assert b'"owner":"a"' in world.space.objects["leases/ann"][0]
+
+
+async def test_what_was_taken_over_without_storage_is_taken_when_it_is_back(world):
+    """The other server stops it then."""
+    b = await world.server("b")
+    await b.enter(ANN, fresh=True)
+    a = await world.server("a", rule=away)
+    async with a.claiming(ANN, take_over=True):
+        pass
+    await a.enter(ANN, fresh=False)
+    a.faults.rule = lambda call: None
+    await world.pass_time(60)
+    assert (a.stopped, b.stopped) == ([], [(ANN, Loss.TAKEN)])
+    assert b'"owner":"a"' in world.space.objects["leases/ann"][0]
 
 
 async def test_strict_stops_in_time(world):
