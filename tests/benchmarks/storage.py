@@ -1,4 +1,4 @@
-"""What the layers and promises of storage cost: `python -m tests.benchmarks.storage`.
+"""What the layers and promises of storage cost: `./roost bench storage`.
 
 Each write and read of a file, PostgreSQL and S3 beside a bare one of the same bytes on the same
 storage, by turns, so that the ratio holds on any machine. Ends by itself within a minute.
