@@ -106,6 +106,24 @@ def from_returned_error(text: str, *, was_connected: bool, log: "LoginLog") -> E
     return End(reason=EndReason.CRASHED, code="engine-error" if text else "engine-returned")
 
 
+# What SQLite says when a store cannot be used as it should be.
+_STORE_TROUBLES: Final = (
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "disk I/O error",
+    "database disk image is malformed",
+    "attempt to write a readonly database",
+    "database or disk is full",
+    "unable to open database file",
+)
+
+
+def store_trouble(line: str) -> str:
+    """What a line of whatsmeow's log says of a store in trouble; empty: nothing."""
+    return next((trouble for trouble in _STORE_TROUBLES if trouble in line), "")
+
+
 class LoginLog:
     """Takes from whatsmeow's log what neonize's events leave out."""
 

@@ -5,6 +5,7 @@ raise into Go, where an exception would be printed and forgotten: what goes wron
 host.
 """
 
+import os
 import re
 import time
 import traceback
@@ -79,8 +80,13 @@ class Receiver:
         self._hear(self._event, code, payload)
 
     def on_log(self, line: str) -> None:
-        """A line of whatsmeow's log: two numbers are taken from it, nothing is kept."""
+        """A line of whatsmeow's log: two numbers are taken from it, nothing is kept.
+
+        Only trouble with the store is noted, in words of our own, in `host.stderr`.
+        """
         self._log.read(line)
+        if trouble := outcomes.store_trouble(line):
+            os.write(2, f"store: {trouble}\n".encode())
 
     def returned(self, text: str) -> None:
         """The engine's blocking call came back, which means that it is broken."""

@@ -1,16 +1,28 @@
 """A session that is busy in both directions while it is backed up every second.
 
-A lock that the engine meets would show: a send that cannot store its step fails, a received text
-whose step cannot be stored is asked for again or never arrives.
+What the engine says of its store would show in `host.stderr`; a send that cannot store its step
+fails, a received text whose step cannot be stored never arrives.
+
+Texts that cross may cost whatsmeow a session, with or without backups; it then asks for them again,
+so they may come twice, the first time without a text.
+Source: https://github.com/tulir/whatsmeow/issues/1095
 """
 
 import asyncio
 import time
+from collections import Counter
 
 from server.backups.verify import drill
 from server.engine.base import MessageReceived
 from server.vault.model import BackupKind, BackupState
-from tests.backups.test_real_sessions import ANN, SECONDS, new_phone, new_server, simulator
+from tests.backups.test_real_sessions import (
+    ANN,
+    SECONDS,
+    new_phone,
+    new_server,
+    simulator,
+    texts_both_ways,
+)
 
 __all__ = ["new_phone", "new_server", "simulator"]  # fixtures
 BUSY_SECONDS = 20.0
@@ -53,10 +65,11 @@ async def messages(server):
 
 
 async def test_backups_are_no_matter_to_the_engine(new_server, new_phone):
-    """Every text arrives, once, in order, at the first try; every copy is good."""
+    """Every text arrives once, whole; every copy is good; the engine has no word of trouble."""
     ann, bob = await asyncio.to_thread(new_phone, "Ann"), await asyncio.to_thread(new_phone, "Bob")
     async with new_server("server").running() as server:
         await server.pair(ann)
+        await texts_both_ways(server, ann, bob, "hello")  # see the module's text
         busy = Busy(server, ann, bob)
         async with asyncio.TaskGroup() as group:
             for work in (busy.send, busy.receive, busy.back_up):
@@ -66,12 +79,15 @@ async def test_backups_are_no_matter_to_the_engine(new_server, new_phone):
         assert len(busy.backups) > BUSY_SECONDS / 4
         assert {each.state for each in busy.backups} == {BackupState.ACTIVE}
         assert {each.kind for each in busy.backups} == {BackupKind.HOT}
-        await server.receives(busy.from_bob[-1])
+        for text in busy.from_bob[-3:]:
+            await server.receives(text)
         received = await messages(server)
-        assert [each.text for each in received] == busy.from_bob
-        assert not any(each.undecryptable for each in received)
-        inbox = await asyncio.to_thread(bob.inbox, len(busy.to_bob), timeout=SECONDS)
-        assert [each.text for each in inbox] == busy.to_bob
+        texts = Counter(each.text for each in received if not each.undecryptable)
+        assert texts == Counter(["hello from bob", *busy.from_bob])
+        assert len(received) - texts.total() < 20
+        inbox = await asyncio.to_thread(bob.inbox, len(busy.to_bob) + 1, timeout=SECONDS)
+        assert [each.text for each in inbox] == ["hello to bob", *busy.to_bob]
+        assert "store:" not in (server.data_dir / "sessions/ann/host.stderr").read_text()
         session = server.manager.get(ANN)
         assert (session.condition, session.connect_epoch) == (None, 1)
         await server.manager.stop(ANN)

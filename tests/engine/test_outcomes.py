@@ -13,6 +13,7 @@ from server.engine.outcomes import (
     from_request_error,
     from_returned_error,
     from_send_error,
+    store_trouble,
 )
 
 SECRET = "15551234567@s.whatsapp.net"
@@ -133,3 +134,10 @@ def test_request_error(text: str, outcome: Reply.Outcome) -> None:
 )
 def test_exit(exit_code: int | None, name: str) -> None:
     assert from_exit(exit_code) == name
+
+
+def test_trouble_with_the_store_is_told_from_the_log():
+    """In SQLite's words, and nothing else of the line."""
+    line = "Failed to store session with 1555@s.whatsapp.net: database is locked"
+    assert store_trouble(line) == "database is locked"
+    assert store_trouble("Error decrypting message: no valid sessions") == ""
