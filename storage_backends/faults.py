@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 from .base import ObjectInfo, StorageBackend
 from .errors import BackendTimeout, BackendUnavailable, ObjectCorrupt, QuotaExceeded
@@ -200,15 +200,23 @@ class KillAt(Layer):
     """Counts calls; at number `number` the process really dies, by SIGKILL. 0: it never does.
 
     DURING needs a backend that works with files; with another one, or if the call changes nothing,
-    it is the same as AFTER.
+    it is the same as AFTER. Several storages of one process count together if they share `calls`.
     """
 
-    def __init__(self, inner: StorageBackend, number: int, moment: Moment) -> None:
+    _lock: ClassVar = threading.Lock()
+
+    def __init__(
+        self,
+        inner: StorageBackend,
+        number: int,
+        moment: Moment,
+        *,
+        calls: list[Call] | None = None,
+    ) -> None:
         super().__init__(inner)
-        self.calls: list[Call] = []
+        self.calls = [] if calls is None else calls
         self._number = number
         self._moment = moment
-        self._lock = threading.Lock()
 
     def put(
         self, key: str, data: bytes, *, if_absent: bool = False, sha256: str | None = None

@@ -34,6 +34,7 @@ from server.vault.inventory import sessions as sessions_in
 from server.vault.inventory import take_inventory
 from server.vault.masterkeys.file import FileKey
 from server.vault.model import BackupState
+from server.vault.replicating import replicate
 from server.vault.retention import RetentionPolicy
 from server.vault.rounds import Rules, run_round
 from server.vault.turns import Turns
@@ -69,7 +70,12 @@ class Server:
         self.root = root
         self.masters = masters
         self.clock = MovableClock()
-        self.storage = KillAt(FileBackend(FileConfig(root=root / "backups")), kill_at, moment)
+        self.calls = []
+        self.storages = {
+            name: KillAt(FileBackend(FileConfig(root=place)), kill_at, moment, calls=self.calls)
+            for name, place in (("backups", root / "backups"), ("mirror", root / "mirror"))
+            if name == "backups" or place.exists()
+        }
         self.sessions = FakeSessions(root / "sessions")
         self.journal = root / "journal"
 
@@ -80,8 +86,8 @@ class Server:
         async with AsyncExitStack() as exits:
             enter = exits.enter_async_context
             database = await enter(Database.open(f"sqlite:///{self.root}/roost.db"))
-            locations = Locations({"local": stack(Checked(self.storage))}, {"local": "file"})
-            await enter(locations)
+            backends = {name: stack(Checked(each)) for name, each in self.storages.items()}
+            locations = await enter(Locations(backends, dict.fromkeys(backends, "file")))
             self.operations = await enter(Operations(database, self.clock))
             self.service = await enter(
                 BackupService(
@@ -94,8 +100,13 @@ class Server:
                     engine_version="neonize/0.5.2",
                 )
             )
-            self.repository = await self.service._catalog.repository(locations.primary)
-            self.turns = Turns(self.repository.storage, self.clock, owner="server")
+            places = [location.name for location in locations.list()]
+            repositories = [await self.service._catalog.repository(place) for place in places]
+            self.repository, *self.mirrors = repositories
+            self.turns = {
+                each.location: Turns(each.storage, self.clock, owner="server")
+                for each in repositories
+            }
             yield self
 
     def _find(self, name, folder):
@@ -113,8 +124,18 @@ class Server:
             print(backup.name, manifest.layout.image_sha256, sha256, file=file)
 
     async def prune(self, name):
-        async with self.turns.take() as turn:
+        async with self.turns[self.repository.location].take() as turn:
             return await run_round(self.repository, turn, name, RULES)
+
+    async def mirror(self, *names):
+        """Back what the primary lacks, then on what the mirror lacks."""
+        for name in names:
+            for mirror in self.mirrors:
+                for source, target in ((mirror, self.repository), (self.repository, mirror)):
+                    async with self.turns[target.location].take() as turn:
+                        leading = target is mirror
+                        done = await replicate(source, target, name, turn, leading=leading)
+                        assert done.problems == []
 
     async def restore(self, name, into, mode=RestoreMode.REKEY):
         operation, _ = await self.service.restore(name, into, mode, force=True)
@@ -206,15 +227,29 @@ async def keys(server):
     await server.back_up(ANN)
 
 
-SCENARIOS = {each.__name__: each for each in (backups, prune, restore, keys)}
+async def mirrors(server):
+    """All of it to another place, and what came, went to trash, and was purged since."""
+    await server.mirror(ANN, BEA)
+    server.change(ANN, 5)
+    await server.back_up(ANN)
+    await server.prune(ANN)
+    await server.mirror(ANN)
+    server.pass_hours(2)
+    await server.prune(ANN)
+    await server.mirror(ANN)
+
+
+SCENARIOS = {each.__name__: each for each in (backups, prune, restore, keys, mirrors)}
 
 
 async def crash(root, scenario, kill_at, moment):
     """Runs until it is killed, or says how many calls there were."""
+    if scenario == "mirrors":
+        (root / "mirror").mkdir()
     server = Server(root, kill_at, Moment[moment], masters=MASTERS[:1])
     async with server.running():
         await SCENARIOS[scenario](server)
-    return {"calls": [f"{call.verb} {call.key.split('/')[0]}" for call in server.storage.calls]}
+    return {"calls": [f"{call.verb} {call.key.split('/')[0]}" for call in server.calls]}
 
 
 async def verify(root):
@@ -249,9 +284,11 @@ async def _check_all(server, problems):
         )
         for name, backups in _told(server.journal).items()
     }
-    scratch = server.root / "scratch"
-    report = await check(repository, server.turns, scratch, heads, lambda *_: None, read_data=True)
-    problems += map(str, report.problems)
+    scratch, heard = server.root / "scratch", lambda *_: None
+    for each in (repository, *server.mirrors):
+        turns, known = server.turns[each.location], heads if each is repository else {}
+        report = await check(each, turns, scratch, known, heard, read_data=True)
+        problems += [f"{each.location}: {problem}" for problem in report.problems]
 
 
 async def _check(server, name, problems):
@@ -298,6 +335,12 @@ async def _go_on(server, problems):
     server.change(BEA, 3)
     await server.back_up(BEA)
     await _check(server, BEA, problems)
+    await server.mirror(ANN, BEA, CAT)
+    for mirror in server.mirrors:  # it can stand in for the primary
+        for name in (ANN, BEA, CAT):
+            here, there = [{*await each.names(name)} for each in (server.repository, mirror)]
+            problems += [f"{mirror.location} lacks {each}" for each in here - there]
+            problems += [f"{mirror.location} still has {each}" for each in there - here]
 
 
 def _told(journal):

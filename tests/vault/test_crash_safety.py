@@ -1,9 +1,9 @@
 """A server that is killed at any storage call loses nothing that it has told anybody of.
 
-200 random points of backups, housekeeping, restores and key rotation: before the call, after it,
-or between writing a file and giving it its name. A fresh server then finds every object sound,
-every backup whole, all that was told still there, the newest good copy of each session restorable,
-and can go on at once. See `tests/support/crash_lab.py`.
+200 random points of backups, housekeeping, restores, key rotation and mirroring: before the call,
+after it, or between writing a file and giving it its name. A fresh server then finds every object
+sound, every backup whole, all that was told still there, the newest good copy of each session
+restorable, and can go on at once. See `tests/support/crash_lab.py`.
 """
 
 import json
@@ -21,7 +21,7 @@ import pytest
 
 from storage_backends.faults import flip_bit
 
-POINTS = {"backups": 70, "prune": 75, "restore": 30, "keys": 25}
+POINTS = {"backups": 65, "prune": 65, "restore": 30, "keys": 20, "mirrors": 25}
 MOMENTS = ("BEFORE", "DURING", "AFTER")
 WRITES = {"put", "cas", "delete"}
 
