@@ -1,11 +1,15 @@
 """Backups that nobody asked for, of a real server."""
 
 import asyncio
+import contextlib
+import sqlite3
 
+import grpc
+import pytest
 from roost.v1.backup_pb2 import Backup, RestoreMode
 from roost.v1.backup_service_pb2 import RestoreBackupRequest
 
-from tests.support.api import DEADLINE, Api, Follower, State
+from tests.support.api import DEADLINE, Api, Follower, State, reason_of
 from tests.support.server import ServerProcess
 
 
@@ -60,3 +64,31 @@ async def test_a_clean_stop_is_copied_at_once(api, pair):
     request = RestoreBackupRequest(name=newest.name, dry_run=True)
     planned = await api.backups.RestoreBackup(request, metadata=api.metadata)
     assert planned.plan.mode == RestoreMode.RESTORE_MODE_EXACT
+
+
+async def test_a_copy_that_is_not_good_is_shown_and_never_used(api, pair, server):
+    """Condition and event; it cannot be restored, and the next good copy ends the condition."""
+    session, _ = await pair()
+    good = await api.back_up(session.name)
+    await api.stop(session.name)
+    await api.wait_for_state(session.name, State.STATE_STOPPED)
+    (store,) = (server.data_dir / session.name).glob("*/store.db")
+    with contextlib.closing(sqlite3.connect(store)) as damaged, damaged:
+        damaged.execute("UPDATE whatsmeow_device SET identity_key = randomblob(32)")
+    async with Follower(session.name).following(api) as follower:
+        bad = await api.back_up(session.name)
+        await follower.until(
+            lambda seen: any(
+                (each.name, each.state) == (bad, Backup.STATE_SUSPECT)
+                for each in backups_seen(seen)
+            )
+        )
+    shown = await api.get(session.name)
+    assert (shown.state, shown.condition.reason) == (State.STATE_STOPPED, "BACKUP_SUSPECT")
+    with pytest.raises(grpc.RpcError) as error:
+        await api.restore(bad, force=True)
+    assert reason_of(error.value) == "BACKUP_NOT_RESTORABLE"
+    await api.restore(good, force=True, start=True)
+    await api.back_up(session.name)
+    active = await api.get(session.name)
+    assert (active.state, active.condition.reason) == (State.STATE_ACTIVE, "")
