@@ -41,10 +41,8 @@ from .errors import (
 )
 
 PAGE = 1000
-_LARGEST = 2**31 - 2  # a place in a value of PostgreSQL
-# libpq keeps twice the largest message for as long as a connection lives. So large objects are
-# read in pieces, and one that was written takes its connection with it.
-PIECE_BYTES = 1 << 20
+# libpq keeps what it needed to send the largest object for as long as a connection lives, so a
+# large one takes its connection with it. What it needed to receive is worth keeping.
 LARGE_BYTES = 2 << 20
 _WRITTEN = ("data", "size", "sha256", "etag", "hash_on_arrival")
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -157,6 +155,7 @@ class PostgresBackend(StorageBackend):
             pool_size=self._config.connections,
             max_overflow=0,
             pool_timeout=seconds,
+            pool_use_lifo=True,  # the connection that has just been used is the quickest
             isolation_level="AUTOCOMMIT",  # every verb is one statement: no BEGIN, no COMMIT
             hide_parameters=True,
             connect_args={
@@ -204,38 +203,23 @@ class PostgresBackend(StorageBackend):
 
     def get(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """As in the contract; a full read is compared with its checksum."""
+        place = f'"{self._config.schema}".objects'
+        is_whole = offset == 0 and length is None
+        part, values = "data", []
+        if not is_whole:
+            part = "substring(data FROM %s FOR %s)"
+            values = [min(offset, 2**31 - 2) + 1, 2**31 - 1 if length is None else length]
+        query = f"SELECT {part}, sha256 FROM {place} WHERE key = %s"  # noqa: S608
         with self._statement(key) as connection:
             # Binary results are three times as fast, and SQLAlchemy has no way to ask for them.
             driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-            while (read := self._read(driver, key, offset, length)) is None:
-                pass  # it was replaced while it was read; whoever did that has got on
-        data, sha256 = read
-        is_whole = offset == 0 and length is None
+            row = driver.execute(query.encode(), [*values, key], binary=True).fetchone()
+        if row is None:
+            raise ObjectNotFound(backend=self.name, key=key)
+        data, sha256 = bytes(row[0]), row[1]
         if is_whole and hashlib.sha256(data).hexdigest() != sha256:
             raise ObjectCorrupt(backend=self.name, key=key)
         return data
-
-    def _read(
-        self, driver: "psycopg.Connection[Any]", key: str, offset: int, length: int | None
-    ) -> tuple[bytes, str] | None:
-        """The bytes and the checksum, piece by piece; None: not all are of the same object."""
-        place = f'"{self._config.schema}".objects'
-        columns = "substring(data FROM %s FOR %s), size, sha256, etag"
-        query = f"SELECT {columns} FROM {place} WHERE key = %s".encode()  # noqa: S608
-        pieces, etag = [], ""
-        start, end = min(offset, _LARGEST), _LARGEST if length is None else offset + length
-        while True:
-            wanted = max(min(PIECE_BYTES, end - start), 0)
-            row = driver.execute(query, (start + 1, wanted, key), binary=True).fetchone()
-            if row is None:
-                raise ObjectNotFound(backend=self.name, key=key)
-            piece, size, sha256, found = row
-            if etag not in {"", found}:
-                return None
-            pieces.append(piece)
-            start, etag = start + len(piece), found
-            if start >= min(size, end):
-                return b"".join(pieces), sha256
 
     def stat(self, key: str) -> ObjectInfo:
         """As in the contract."""

@@ -166,7 +166,7 @@ def test_damage_on_the_way(postgres, postgres_url, is_bare):
 
 
 def test_large_object_is_replaced_while_it_is_read(backend):
-    """It is read in pieces, and all of them are of the same object, or it has gone."""
+    """Whatever is read is all of one object, or it has gone."""
     size = 3 << 20
     backend.put("a", b"0" * size)
 
