@@ -277,6 +277,16 @@ def test_the_blocking_client_calls_and_iterates(apart, blocking):
     assert blocking.admin.info() == info
 
 
+def test_an_iteration_may_outlive_the_client(apart, blocking):
+    """As in `roost backups --json | head -1`, whose output nobody reads any more."""
+    page = backup_service_pb2.ListBackupsResponse(backups=[{"name": "x"}, {"name": "y"}])
+    apart.answer("BackupService.ListBackups", page)
+    found = blocking.backups.list("a")
+    assert next(found).name == "x"
+    blocking.close()
+    found.close()
+
+
 def test_the_blocking_client_raises(apart, blocking):
     """The same errors."""
     apart.answer("SessionService.GetSession", rich(grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND"))

@@ -52,7 +52,8 @@ class Portal:
             while found := self.run(step()):
                 yield found[0]
         finally:
-            self.run(items.aclose())
+            if self.is_open:  # else closing the client has ended the generator
+                self.run(items.aclose())
 
     @property
     def is_open(self) -> bool:
