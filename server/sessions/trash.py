@@ -5,7 +5,6 @@ anything, and only what somebody named (see `backups.trashing`).
 """
 
 import os
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,9 +66,9 @@ class Trash:
         self._folder = folder
 
     def put(self, source: Path, *, session_id: str, reason: str, now: datetime) -> Path:
-        """Moves the folder `source` here. Its note says how to move it back."""
+        """Moves the folder `source` here. Its note says how to bring it back."""
         target = self._free_name(session_id, reason, now)
-        restore = f"mv {shlex.quote(str(target))} {shlex.quote(str(source))}"
+        restore = f"roost trash restore {target.name}"
         if reason == DELETED:
             restore = f"roost sessions undelete {session_id}"
         note = TrashNote(reason=reason, time=now, session=f"sessions/{session_id}", restore=restore)
