@@ -174,7 +174,7 @@ def test_a_bad_label_is_usage(cli):
 @pytest.mark.parametrize(
     ("answer", "options", "expected"),
     [
-        ("", [], (exits.INTERRUPTED, "[y/N]")),
+        ("", [], (exits.USAGE, "--yes")),
         ("n\n", [], (exits.FAILED, "nothing was changed")),
         ("y\n", ["--json"], (exits.USAGE, "--yes")),
     ],
@@ -380,7 +380,7 @@ def test_a_restore_asks_before_and_needs_force(apart, cli, restorable, monkeypat
     """No yes, no restore; credentials that are there are not replaced unasked."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
     code, _, _ = cli("restore", BACKUP)
-    assert code == exits.INTERRUPTED
+    assert code == exits.USAGE
     restorable.replaces_credentials = True
     apart.answers["BackupService.RestoreBackup"].clear()
     apart.answer(

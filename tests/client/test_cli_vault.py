@@ -1,5 +1,6 @@
 """Backups, the vault and the trash on the command line."""
 
+import io
 import json
 import stat
 from datetime import timedelta
@@ -375,3 +376,21 @@ def test_a_backup_is_verified_level_by_level(apart, cli):
     assert "manifest   in order" in out
     assert "packs      packs/shop/x is missing" in out
     assert apart.requests(method)[0].level == VERIFY_LEVEL_ENGINE
+
+
+def test_a_question_that_nobody_answers_is_a_wrong_command_line(apart, cli, monkeypatch):
+    """In a script: it says what to add, and asks the server for nothing."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, out, err = cli("vault", "retire", "0" * 16)
+    assert (code, out) == (exits.USAGE, "")
+    assert "--yes" in err
+    assert apart.calls == []
+
+
+def test_a_backup_that_is_not_there_may_be_in_trash(apart, cli):
+    """Deleted ones are shown by the list alone."""
+    gone = rich(grpc.StatusCode.NOT_FOUND, "BACKUP_NOT_FOUND", f"{BACKUP} does not exist.")
+    apart.answer("BackupService.GetBackup", gone)
+    code, _, err = cli("backup", "show", BACKUP)
+    assert code == exits.NOT_FOUND
+    assert "roost backups --deleted" in err

@@ -76,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         code = INTERRUPTED
+        if isinstance(stop.__context__, EOFError):  # a question, and nobody to answer it
+            click.echo("Error: no answer; use --yes, or --passphrase-file", err=True)
+            code = USAGE
     sys.exit(code if isinstance(code, int) else 0)

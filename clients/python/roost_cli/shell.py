@@ -30,6 +30,7 @@ HINTS = {
     "PAIRING_EXPIRED": "Run the same command for a new code.",
     "CURSOR_EXPIRED": "Events were missed. Begin anew with: --when-expired snapshot",
     "PASSPHRASE_WRONG": "Nobody can open the file without the passphrase it was sealed with.",
+    "BACKUP_NOT_FOUND": "See what there is, in the vault's trash too: roost backups --deleted",
     "BACKUP_CORRUPT": "Find a good one with: roost backups",
     "TRASH_ITEM_KEPT": "See why with: roost trash purge",
     "SEND_TIMED_OUT": "It may have been sent: look at the chat before you send it again.",
