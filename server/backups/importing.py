@@ -11,7 +11,7 @@ from server.core.clock import Clock
 from server.core.errors import CredentialsExist, DomainError, SessionNotFound, SessionWrongState
 from server.core.names import SessionName
 from server.engine.base import Account
-from server.sessions.model import Session, State
+from server.sessions.model import IDLE, Session, State
 from server.vault.model import Backup, BackupKind
 from server.vault.workers import Workers
 
@@ -24,7 +24,6 @@ from .scratch import Scratch
 
 logger = structlog.get_logger(__name__)
 
-IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
 RUNNING = frozenset(State) - IDLE - {State.DELETED}
 TRASH_REASON = "import"
 BackUp = Callable[[SessionName, BackupKind], Awaitable[Backup]]

@@ -1,13 +1,14 @@
 """Taking over everything that a storage location holds: what a server does that has lost its disk.
 
 Each session gets its newest good copy, with labels, display name and proxy from that copy. What is
-here already stays; what another server runs stays there, unless it is taken over. Sessions are
-independent: one that cannot be recovered is told, and does not stop the others.
+here already stays; what another server runs stays there, unless it is taken over. Of several
+sessions with one device only the one that used it last is recovered: the device may connect once.
+A session that had been deleted stays so. What is not recovered is told, and stops nothing else.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -27,7 +28,8 @@ from server.core.errors import (
 from server.core.names import OperationName, SessionName, StorageLocationName
 from server.sessions.model import Session
 from server.vault.history import History, Standing, read_history
-from server.vault.model import BackupState
+from server.vault.manifest import Manifest
+from server.vault.model import BackupKind, BackupState
 from server.vault.repository import Repository
 
 from .catalog import Catalog
@@ -82,11 +84,14 @@ class Recoverer:
         names = sorted({name.session for name in await repository.names(None)})
         slots, done = asyncio.Semaphore(AT_ONCE), 0
         found: dict[SessionName, RecoveredSession] = {}
+        users = await self._users(repository, names)
 
         async def recover(name: SessionName) -> None:
             nonlocal done
             async with slots:
-                found[name] = await self._guarded(repository, name, wanted, report.operation)
+                found[name] = users.left_out(name) or await self._guarded(
+                    repository, name, wanted, report.operation
+                )
             done += 1
             report("RECOVERING", done, len(names))
 
@@ -104,6 +109,15 @@ class Recoverer:
         return RecoverResult(
             storage_location=wanted.location, dry_run=wanted.dry_run, sessions=sessions
         )
+
+    async def _users(self, repository: Repository, names: Sequence[SessionName]) -> "Users":
+        """Which sessions have which device by their newest good copies."""
+        newest: dict[SessionName, Manifest] = {}
+        for name in names:
+            with suppress(BackupCorrupt, BackupKeyMissing, BackupRevoked, BackupNotRestorable):
+                good = good_ones(name, await read_history(repository, name))
+                newest[name] = good[0].manifest
+        return Users(newest)
 
     async def _guarded(
         self, repository: Repository, name: SessionName, wanted: Recovery, operation: OperationName
@@ -187,6 +201,39 @@ class Recoverer:
             return self.sessions.get(name)
         except SessionNotFound:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The newest good copy of every session that has one."""
+
+    newest: Mapping[SessionName, Manifest]
+
+    def left_out(self, name: SessionName) -> RecoveredSession | None:
+        """Why a session is not to be recovered; None: nothing speaks against it."""
+        manifest = self.newest.get(name)
+        if manifest is None:
+            return None  # why, is found out when it is tried
+        reason = message = ""
+        if manifest.kind is BackupKind.PRE_DELETE:
+            reason = SessionNotFound.reason
+            message = f"It had been deleted; restore {manifest.name} to have it back."
+        elif (user := self._last_user(manifest.device_fingerprint)) != name:
+            reason = CredentialsExist.reason
+            message = f"{user} has used the same device since, and only one may."
+        if not reason:
+            return None
+        outcome = Outcome.SKIPPED
+        return RecoveredSession(session=name, outcome=outcome, reason=reason, message=message)
+
+    def _last_user(self, device: str) -> SessionName:
+        """Of the sessions that have run with a device the one with the newest copy."""
+        users = [
+            (manifest.kind is not BackupKind.IMPORT, manifest.create_time, name)
+            for name, manifest in self.newest.items()
+            if manifest.device_fingerprint == device and manifest.kind is not BackupKind.PRE_DELETE
+        ]
+        return max(users)[-1]
 
 
 class Quietly:

@@ -15,7 +15,7 @@ from server.core.errors import (
     SessionWrongState,
 )
 from server.core.names import BackupName, SessionName
-from server.sessions.model import Session, State
+from server.sessions.model import IDLE, Session, State
 from server.vault.history import Standing
 from server.vault.manifest import Manifest
 from server.vault.repository import Repository
@@ -33,7 +33,6 @@ from .verify import drill
 
 logger = structlog.get_logger(__name__)
 
-IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
 RUNNING = frozenset(State) - IDLE - {State.DELETED}
 
 

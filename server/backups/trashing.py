@@ -27,7 +27,7 @@ from server.core.errors import (
     TrashItemUnusable,
 )
 from server.core.names import SessionName, TrashItemName
-from server.sessions.model import Session, State
+from server.sessions.model import IDLE, Session, State
 from server.sessions.trash import Trash, TrashItem
 from server.vault.model import BackupKind
 from server.vault.workers import Workers
@@ -44,7 +44,6 @@ from .verify import drill
 
 logger = structlog.get_logger(__name__)
 
-IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
 RUNNING = frozenset(State) - IDLE - {State.DELETED}
 
 

@@ -228,7 +228,11 @@ class SessionManager:
     # --- running
 
     async def start(self, name: SessionName) -> Session:
-        """Wants it running. Raises SessionNotPaired, SessionWrongState, OperationInProgress."""
+        """Wants it running.
+
+        Raises SessionNotPaired, OperationInProgress, SessionWrongState; that of another session
+        which is using the same device.
+        """
         supervisor = self._find(name)
         return await supervisor.ask(supervisor.start)
 

@@ -29,6 +29,9 @@ TRANSIENT = frozenset(
     {State.CONNECTING, State.PAIRING, State.ACTIVE, State.BACKING_OFF, State.STOPPING}
 )
 
+# States in which nothing uses the credentials, so that others may replace them or connect.
+IDLE = frozenset({State.STOPPED, State.FAILED, State.UNLINKED})
+
 
 class DesiredState(StrEnum):
     """What the owner wants."""

@@ -15,6 +15,7 @@ from server.core.errors import (
     ServerDraining,
     SessionAlreadyPaired,
     SessionNotPaired,
+    SessionWrongState,
 )
 from server.core.names import SessionName
 from server.engine.base import Account, Ended, EndReason, Sent
@@ -24,7 +25,15 @@ from . import conditions
 from .keeper import Keeper, is_ban
 from .linking import Exit, Leaving
 from .machine import Trigger, allowed
-from .model import BackupChanged, DesiredState, Session, SessionChanges, State
+from .model import (
+    IDLE,
+    TRANSIENT,
+    BackupChanged,
+    DesiredState,
+    Session,
+    SessionChanges,
+    State,
+)
 from .pairing import PairingAttempt
 from .recipient import Recipient
 from .restarts import condition_of
@@ -58,6 +67,7 @@ class Supervisor(Keeper):
             raise SessionNotPaired(session=str(self._name))
         if self._engine_run is not None or self._waits_for_ban():
             return await self._recorder.change(desired=DesiredState.RUNNING)
+        self._refuse_second_user(session)
         self._cancel_retry()
         self._history = replace(self._history, failures=0)  # who asks has seen to the cause
         condition = session.condition if session.state is State.BACKING_OFF else None
@@ -356,9 +366,29 @@ class Supervisor(Keeper):
         if self._holder:
             raise OperationInProgress(session=str(self._name), operation=self._holder)
 
+    def _refuse_second_user(self, session: Session) -> None:
+        """One device connects once: a second session with it would throw the first one out."""
+        for other in self._services.registry:
+            if other.name != session.name and other.state in TRANSIENT and _is_same(other, session):
+                raise SessionWrongState(
+                    session=str(other.name),
+                    state=other.state.name,
+                    allowed_states=tuple(sorted(state.name for state in IDLE)),
+                )
+
     def _check_etag(self, etag: str) -> None:
         if etag and etag != self.session.etag:
             raise EtagMismatch(session=str(self._name))
+
+
+def _is_same(one: Session, other: Session) -> bool:
+    """Whether two sessions have the same device of the same account."""
+    left, right = one.account, other.account
+    return (
+        left is not None
+        and right is not None
+        and (left.jid, left.device) == (right.jid, right.device)
+    )
 
 
 def fresh_secret() -> bytes:

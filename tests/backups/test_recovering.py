@@ -1,6 +1,7 @@
 """A fresh server takes over what a storage location holds."""
 
 import asyncio
+import shutil
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +11,7 @@ from server.core.errors import SessionLeased, StorageLocationNotFound
 from server.core.names import SessionName, StorageLocationName
 from server.sessions.model import State
 from server.vault.masterkeys.file import FileKey
-from server.vault.model import BackupState
+from server.vault.model import BackupKind, BackupState
 from storage_backends.faults import flip_bit
 from tests.backups.conftest import ANN, BEA
 
@@ -74,6 +75,31 @@ async def test_a_dry_run_changes_nothing(new_server, lost):
         assert set(outcomes(result).values()) == {Outcome.PLANNED}
         assert all(each.plan.start and each.plan.losses for each in result.sessions)
         assert fresh.sessions.list(states=frozenset(State)) == []
+
+
+async def test_one_session_of_a_device(new_server):
+    """The one that used it last: two of them would take turns at throwing each other out."""
+    async with new_server("lost") as old:
+        store = old.pair(ANN, device=7)
+        await old.back_up(ANN)
+        await old.service.backup_now(ANN)
+        twin = old.pair(BEA, device=7)
+        shutil.copy(store, twin)
+        await old.back_up(BEA)
+        old.pair(CAT, device=9)
+        await old.service.backup_now(CAT, BackupKind.PRE_DELETE)
+    async with new_server("fresh") as fresh:
+        for dry_run in (True, False):
+            result = await recover(fresh, dry_run=dry_run)
+            told = {each.session: (each.outcome, each.reason) for each in result.sessions}
+            assert told == {
+                ANN: (Outcome.SKIPPED, "CREDENTIALS_EXIST"),
+                BEA: (Outcome.PLANNED if dry_run else Outcome.RESTORED, ""),
+                CAT: (Outcome.SKIPPED, "SESSION_NOT_FOUND"),
+            }
+        assert str(BEA) in result.sessions[0].message
+        assert str(CAT) in result.sessions[2].message
+        assert {session.name for session in fresh.sessions.list(states=frozenset(State))} == {BEA}
 
 
 async def test_what_is_here_stays(new_server, lost):

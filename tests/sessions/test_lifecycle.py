@@ -42,6 +42,28 @@ async def test_stop_and_start(tmp_path):
         assert (session.connect_epoch, session.clean_epoch) == (2, 1)
 
 
+async def test_one_device_is_used_by_one_session(tmp_path):
+    """A second one, restored from a copy of the first, may start when the first is down."""
+    async with harness(tmp_path) as h:
+        await h.active("a")
+        store = tmp_path / "copy.db"
+        store.write_bytes(b"store")
+        await h.manager.create(session_id="b")
+        async with h.manager.hold(SessionName("b"), "operations/o") as held:
+            await held.install(store, account=ANN)
+        with pytest.raises(SessionWrongState) as refused:
+            await h.manager.start(SessionName("b"))
+        assert refused.value.session == "sessions/a"
+        assert refused.value.state == "ACTIVE"
+        assert h.session("b").desired is DesiredState.STOPPED
+        await h.manager.stop(A, GRACE)
+        await h.until(State.STOPPED)
+        session = await h.manager.start(SessionName("b"))
+        assert session.state is State.CONNECTING
+        with pytest.raises(SessionWrongState):
+            await h.manager.start(A)
+
+
 async def test_start_and_stop_can_be_repeated(tmp_path):
     """A second call changes nothing and starts nothing."""
     async with harness(tmp_path) as h:

@@ -1,8 +1,10 @@
 """A session manager on fakes: engine, clock and journal are the test's."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,7 @@ class Harness:
 
     def __init__(self, data_dir: Path, sessions: Sequence[Session] = (), **options: Any) -> None:
         self.data_dir = data_dir
+        self._devices = itertools.count(2)
         self.clock = options.pop("clock", None) or FakeClock()
         self.engine = options.pop("engine", None) or FakeEngine()
         self.registry = SessionRegistry()
@@ -116,9 +119,11 @@ class Harness:
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await self.engine.started(session_id, count)
 
-    async def active(self, session_id: str = "a", account: Account = ANN) -> FakeSession:
-        """Creates, pairs and connects a session."""
+    async def active(self, session_id: str = "a", account: Account | None = None) -> FakeSession:
+        """Creates, pairs and connects a session; "a" has the account ANN, others devices of it."""
         name = SessionName(session_id)
+        if account is None:
+            account = ANN if session_id == "a" else replace(ANN, device=next(self._devices))
         await self.manager.create(session_id=session_id)
         steps = self.manager.pair(name)
         async with asyncio.TaskGroup() as group:
