@@ -5,6 +5,7 @@ anything, and only what somebody named (see `backups.trashing`).
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,13 +114,9 @@ class Trash:
     def find(self, name: TrashItemName) -> TrashItem | None:
         """One item; None if there is none (any more)."""
         path = self._folder / name.item_id
-        try:
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        except FileNotFoundError:
-            return None
         if not path.is_dir():
             return None
-        return TrashItem(name=name, path=path, note=read_note(path), size_bytes=size)
+        return TrashItem(name=name, path=path, note=read_note(path), size_bytes=_size(path))
 
     def purge(self, item: TrashItem) -> None:
         """Removes an item for good, and what a purge that was cut off has left."""
@@ -137,6 +134,16 @@ class Trash:
             number += 1
             target = self._folder / f"{name}-{number}"
         return target
+
+
+def _size(folder: Path) -> int:
+    """In bytes. What is being copied from may gain and lose SQLite's side files meanwhile."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += (Path(parent) / name).lstat().st_size
+    return size
 
 
 def _write_note(path: Path, note: TrashNote) -> None:

@@ -1,12 +1,14 @@
 """Moving instead of destroying."""
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from server.core.names import SessionName
 from server.sessions.files import SessionFiles
-from server.sessions.trash import NOTE, TrashNote, read_note
+from server.sessions.trash import NOTE, Trash, TrashNote, read_note
 from tests.support.clock import START, FakeClock
 
 A, B = SessionName("a"), SessionName("b-a")
@@ -119,3 +121,25 @@ async def test_a_restored_store_is_put_in_place(files, tmp_path):
     assert stat.S_IMODE(store.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.parent.stat().st_mode) == 0o700
     assert await files.has_store(A, 4)
+
+
+async def test_an_item_is_listed_while_it_is_read(files, tmp_path):
+    """SQLite's side files come and go in a store that is being copied from trash."""
+    put_store(files, A, 1)
+    kept = await files.discard_epoch(A, 1, "restore")
+    side, stop = tmp_path / kept / "store.db-wal", threading.Event()
+
+    def churn():
+        while not stop.is_set():
+            side.write_bytes(b"w")
+            side.unlink()
+
+    trash = Trash(tmp_path / "trash")
+    with ThreadPoolExecutor(1) as threads:
+        churning = threads.submit(churn)
+        try:
+            listed = [len(trash.items()) for _ in range(300)]
+        finally:
+            stop.set()
+        churning.result()
+    assert set(listed) == {1}
