@@ -1,7 +1,7 @@
 """The vault beside other backup programs and beside bare storage: `./roost bench vault`.
 
 One store of 25 MB with 5,000 Signal sessions. Roost's time is that of a backup in a running server:
-copy, encryption, storing, reading back. "Drilled" has the integrity check too, which runs beside it;
+copy, encryption, storing, reading back. "Drilled" has the integrity check too, running beside it;
 the others have that as a command of its own, or not at all. Theirs is the time of their process.
 Everything is repeated round by round, so that a busy machine slows all of them down alike: compare
 the ratios.
